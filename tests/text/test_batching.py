@@ -1,0 +1,193 @@
+"""Plans of an epoch: what is in a batch, and in which order."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from transformer.text.batching import (
+    Batch,
+    Lengths,
+    Plan,
+    Rows,
+    grid_length,
+    make_loader,
+    pad,
+    padding_share,
+    plan_epoch,
+    plan_in_order,
+)
+from transformer.text.tokenizer import PAD_ID
+
+LENGTHS = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(*(arrays(np.int32, n, elements=st.integers(1, 300)) for _ in range(2)))
+)
+BUDGET = st.integers(1, 2_000)
+
+
+class Numbers:
+    """A split whose batches hold the numbers of their rows."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at = fails_at
+
+    def batch(self, rows: Rows) -> Batch:
+        if self.fails_at in rows:
+            raise ValueError("no such row")
+        ids = torch.from_numpy(rows)[:, None]
+        return Batch(ids, ids + 1, ids + 2, len(rows), len(rows))
+
+
+def lengths(n: int, seed: int = 0) -> tuple[Lengths, Lengths]:
+    """Lengths like those of sentences and their translations."""
+    generator = np.random.default_rng(seed)
+    source = np.clip(generator.lognormal(2.7, 0.5, n), 1, 200)
+    target = np.clip(source * generator.lognormal(0, 0.15, n), 1, 200)
+    return source.astype(np.int32), target.astype(np.int32)
+
+
+def as_lists(plan: Plan) -> list[list[int]]:
+    return [rows.tolist() for rows in plan]
+
+
+@given(st.integers(1, 100_000))
+def test_the_grid_rounds_up_by_at_most_an_eighth(n: int) -> None:
+    assert n <= grid_length(n) <= n * 9 / 8
+    assert grid_length(grid_length(n)) == grid_length(n) <= grid_length(n + 1)
+
+
+def test_the_grid_is_exact_to_16_and_then_has_8_steps_an_octave() -> None:
+    assert [grid_length(n) for n in range(17)] == list(range(17))
+    for octave in (16, 32, 64, 128):
+        steps = {grid_length(n) for n in range(octave + 1, 2 * octave + 1)}
+        assert steps == set(range(octave + octave // 8, 2 * octave + 1, octave // 8))
+
+
+@given(LENGTHS, BUDGET, st.integers(0, 2**40), st.integers(0, 1000))
+def test_every_row_comes_exactly_once_within_the_budget(
+    pair: tuple[Lengths, Lengths], batch_tokens: int, seed: int, epoch: int
+) -> None:
+    for plan in (plan_epoch(*pair, batch_tokens, seed, epoch), plan_in_order(*pair, batch_tokens)):
+        assert sorted(np.concatenate(plan).tolist()) == list(range(len(pair[0])))
+        for rows in plan:
+            longest = max(grid_length(int(side[rows].max())) for side in pair)
+            assert len(rows) == 1 or len(rows) * longest <= batch_tokens
+
+
+@given(LENGTHS, BUDGET)
+def test_no_batch_could_take_in_the_next(pair: tuple[Lengths, Lengths], batch_tokens: int) -> None:
+    plan = plan_in_order(*pair, batch_tokens)
+    for rows, following in zip(plan, plan[1:], strict=False):
+        more = np.append(rows, following[0])
+        longest = max(grid_length(int(side[more].max())) for side in pair)
+        assert len(more) * longest > batch_tokens
+
+
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    pair = lengths(500)
+    plan = as_lists(plan_epoch(*pair, 500, 1, 2))
+    np.random.default_rng(0)
+    torch.manual_seed(7)
+    assert as_lists(plan_epoch(*pair, 500, 1, 2)) == plan
+    others = [as_lists(plan_epoch(*pair, 500, *other)) for other in ((1, 3), (2, 2), (2, 1))]
+    assert plan not in others
+    # Not only the order of the batches: also which rows are together.
+    batches = {frozenset(rows) for rows in plan}
+    assert all(batches != {frozenset(rows) for rows in other} for other in others)
+
+
+def test_batches_come_in_no_order_of_length() -> None:
+    source, target = lengths(5_000)
+    longest = [int(source[rows].max()) for rows in plan_epoch(source, target, 500, 1, 1)]
+    halves = np.array_split(np.array(longest), 2)
+    assert abs(halves[0].mean() - halves[1].mean()) < 0.2 * np.mean(longest)
+
+
+def test_validation_goes_from_short_to_long() -> None:
+    source, target = lengths(1_000)
+    longest = [
+        max(source[rows].max(), target[rows].max()) for rows in plan_in_order(source, target, 500)
+    ]
+    assert longest == sorted(longest)
+
+
+def test_little_is_padding() -> None:
+    pair = lengths(20_000)
+    assert padding_share(plan_epoch(*pair, 4_096, 1, 1), *pair) < 0.07
+
+
+def test_the_share_of_padding_is_counted_on_both_sides() -> None:
+    source, target = np.array([10, 10], dtype=np.int32), np.array([5, 10], dtype=np.int32)
+    assert padding_share([np.array([0, 1])], source, target) == pytest.approx(5 / 40)
+    assert padding_share([np.array([0]), np.array([1])], source, target) == 0
+    longer = np.array([17], dtype=np.int32)  # 18 on the grid
+    assert padding_share([np.array([0])], longer, longer) == pytest.approx(1 / 18)
+
+
+def test_a_plan_of_nothing_is_empty() -> None:
+    nothing = np.array([], dtype=np.int32)
+    assert plan_epoch(nothing, nothing, 100, 1, 1) == []
+    assert padding_share([], nothing, nothing) == 0
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=5), min_size=1))
+def test_padding_is_on_the_right(rows: list[list[int]]) -> None:
+    padded = pad(rows, 6)
+    assert padded.shape == (len(rows), 6)
+    assert padded.dtype == torch.int64
+    for ids, row in zip(rows, padded.tolist(), strict=True):
+        assert row == ids + [PAD_ID] * (6 - len(ids))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_loader_gives_the_batches_of_the_plan_in_order(workers: int, start: int) -> None:
+    plan = plan_epoch(*lengths(300), 500, 1, 1)
+    loader = make_loader(Numbers(), plan, start=start, workers=workers)
+    for _ in range(2):  # a loader may be walked through again
+        batches = list(loader)
+        assert [batch.source[:, 0].tolist() for batch in batches] == as_lists(plan[start:])
+    assert len(loader) == len(plan) - start
+
+
+def test_a_loader_leaves_the_global_random_state_alone() -> None:
+    state = torch.random.get_rng_state()
+    for workers in (0, 1):
+        list(make_loader(Numbers(), plan_in_order(*lengths(50), 500), workers=workers))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_loader_can_be_left_early() -> None:
+    plan = plan_in_order(*lengths(3_000), 500)
+    batches = iter(make_loader(Numbers(), plan, workers=2))
+    assert next(batches).source[:, 0].tolist() == plan[0].tolist()
+    del batches
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_batch_reaches_the_caller(workers: int) -> None:
+    plan = plan_in_order(*lengths(100), 500)
+    with pytest.raises(ValueError, match="no such row"):
+        list(make_loader(Numbers(fails_at=5), plan, workers=workers))
+
+
+def test_a_batch_moves_as_a_whole() -> None:
+    batch = Numbers().batch(np.arange(3)).to("meta", non_blocking=True)
+    assert {batch.source.device.type, batch.target.device.type, batch.labels.device.type} == {
+        "meta"
+    }
+    assert (batch.n_source_tokens, batch.n_target_tokens) == (3, 3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_are_pinned_for_a_gpu() -> None:
+    plan = plan_in_order(*lengths(100), 500)
+    for workers in (0, 1):
+        for batch in make_loader(Numbers(), plan, workers=workers, pin_memory=True):
+            assert batch.source.is_pinned()
+            assert batch.target.is_pinned()
+            assert batch.labels.is_pinned()
+            assert batch.to("cuda", non_blocking=True).labels.is_cuda

@@ -1,0 +1,18 @@
+"""transformer average."""
+
+from transformer.cli.command import Command
+from transformer.config import AverageSettings
+
+
+def run(settings: AverageSettings) -> None:
+    """Write the averaged checkpoint."""
+    from transformer.checkpoint import average
+
+    average(settings)
+
+
+COMMAND = Command(
+    settings=AverageSettings,
+    run=run,
+    examples=("transformer average checkpoint=runs/NAME last=5 output=runs/averaged",),
+)

@@ -1,0 +1,60 @@
+"""Every setting of every command: names, defaults, units and ranges.
+
+The classes here know nothing of Hydra: build them by hand, or from a plain mapping with
+`from_mapping`. Each checks its own ranges when it is made and raises InputError.
+"""
+
+from transformer.config.commands import (
+    AverageSettings,
+    EvaluateSettings,
+    OutputFormat,
+    Precision,
+    PrepareSettings,
+    TrainSettings,
+    TranslateSettings,
+)
+from transformer.config.data import (
+    CleaningConfig,
+    DataConfig,
+    DataKind,
+    FilesConfig,
+    HubConfig,
+    PhrasebookConfig,
+)
+from transformer.config.mapping import from_mapping, load_settings, save_settings, to_mapping
+from transformer.config.model import ModelConfig, Norm, Tying
+from transformer.config.search import LengthNormalization, SearchConfig
+from transformer.config.tokenizer import TextNormalization, TokenizerConfig, TokenizerKind
+from transformer.config.training import Metric, OptimConfig, Schedule, TrainingConfig
+
+__all__ = [
+    "AverageSettings",
+    "CleaningConfig",
+    "DataConfig",
+    "DataKind",
+    "EvaluateSettings",
+    "FilesConfig",
+    "HubConfig",
+    "LengthNormalization",
+    "Metric",
+    "ModelConfig",
+    "Norm",
+    "OptimConfig",
+    "OutputFormat",
+    "PhrasebookConfig",
+    "Precision",
+    "PrepareSettings",
+    "Schedule",
+    "SearchConfig",
+    "TextNormalization",
+    "TokenizerConfig",
+    "TokenizerKind",
+    "TrainSettings",
+    "TrainingConfig",
+    "TranslateSettings",
+    "Tying",
+    "from_mapping",
+    "load_settings",
+    "save_settings",
+    "to_mapping",
+]

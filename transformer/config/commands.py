@@ -1,0 +1,145 @@
+"""The settings of each command, as one object."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from transformer.config.data import DataConfig, PhrasebookConfig
+from transformer.config.model import ModelConfig, Tying
+from transformer.config.search import SearchConfig
+from transformer.config.tokenizer import TokenizerConfig
+from transformer.config.training import OptimConfig, TrainingConfig
+from transformer.errors import require
+
+
+class Precision(Enum):
+    """Arithmetic of the forward and backward pass; weights and optimizer stay in fp32.
+
+    `auto` is bf16 on a GPU that has it, else fp32. `tf32` rounds the inputs of matrix products on
+    the GPU.
+    """
+
+    auto = "auto"
+    fp32 = "fp32"
+    tf32 = "tf32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class OutputFormat(Enum):
+    """How scores are printed."""
+
+    table = "table"
+    json = "json"
+
+
+@dataclass(kw_only=True)
+class PrepareSettings:
+    """transformer prepare: read, clean and encode the corpora once."""
+
+    data: DataConfig = field(default_factory=PhrasebookConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+
+
+@dataclass(kw_only=True)
+class TrainSettings(PrepareSettings):
+    """transformer train: train a model, then translate and score the test split."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)  # of the test split
+    run_dir: str = "runs/default"
+    seed: int = 1  # of initial weights, dropout and the order of the data
+    device: str = "auto"  # auto: cuda where there is a GPU, else cpu
+    precision: Precision = Precision.auto
+    threads: int | None = None  # of the CPU; null: what torch chooses
+
+    def __post_init__(self) -> None:
+        require(
+            self.tokenizer.joint or self.model.tying is not Tying.three_way,
+            "model.tying=three_way needs one vocabulary; set tokenizer.joint=true or "
+            "model.tying=two_way",
+        )
+        require(self.run_dir != "", "run_dir is empty; give a folder, as in run_dir=runs/NAME")
+        require(
+            self.threads is None or self.threads >= 1,
+            f"threads={self.threads} must be null or at least 1",
+        )
+
+
+@dataclass(kw_only=True)
+class TranslateSettings:
+    """transformer translate: n lines in, n lines out."""
+
+    checkpoint: str = ""  # a run's folder (its best checkpoint) or a checkpoint's own folder
+    input: str | None = None  # null: standard input
+    output: str | None = None  # null: standard output
+    search: SearchConfig = field(default_factory=SearchConfig)
+    device: str = "auto"
+    precision: Precision = Precision.auto
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        require_checkpoint(self.checkpoint)
+
+
+@dataclass(kw_only=True)
+class EvaluateSettings:
+    """transformer evaluate: score a checkpoint, or what any system wrote."""
+
+    checkpoint: str | None = None
+    source: str | None = None  # file to translate; null: the run's own test split
+    hypothesis: str | None = None  # file of translations, instead of a checkpoint
+    reference: str | None = None
+    target_language: str | None = None  # chooses the tokenizer of BLEU; null: the checkpoint's
+    output: str | None = None  # file for the checkpoint's translations; null: not kept
+    format: OutputFormat = OutputFormat.table
+    search: SearchConfig = field(default_factory=SearchConfig)
+    device: str = "auto"
+    precision: Precision = Precision.auto
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.checkpoint is None) != (self.hypothesis is None),
+            "evaluate scores either checkpoint=runs/NAME or hypothesis=FILE; give one of them",
+        )
+        if self.hypothesis is None:
+            require(
+                (self.source is None) == (self.reference is None),
+                "source=FILE and reference=FILE go together; without both, the run's own test "
+                "split is scored",
+            )
+            return
+        require(self.reference is not None, "hypothesis=FILE needs reference=FILE to compare with")
+        require(
+            self.target_language is not None,
+            "hypothesis=FILE needs target_language, as in target_language=de: it chooses the "
+            "tokenizer of BLEU",
+        )
+        require(
+            self.source is None and self.output is None,
+            "source and output belong to checkpoint=…; with hypothesis=FILE nothing is translated",
+        )
+
+
+@dataclass(kw_only=True)
+class AverageSettings:
+    """transformer average: the mean of the weights of a run's last checkpoints."""
+
+    checkpoint: str = ""  # a run's folder
+    last: int = 5  # checkpoints
+    output: str = ""  # folder of the new checkpoint
+
+    def __post_init__(self) -> None:
+        require_checkpoint(self.checkpoint)
+        require(self.last >= 1, f"last={self.last} must be at least 1")
+        require(self.output != "", "output is not set; give a folder, as in output=runs/averaged")
+
+
+def require_checkpoint(checkpoint: str) -> None:
+    """Raise InputError where no checkpoint is named."""
+    require(
+        checkpoint != "",
+        "checkpoint is not set; give a run's folder, as in checkpoint=runs/NAME",
+    )

@@ -1,0 +1,58 @@
+"""Settings of the SentencePiece tokenizer."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from transformer.errors import require
+
+
+class TokenizerKind(Enum):
+    """How SentencePiece cuts text into pieces."""
+
+    unigram = "unigram"
+    bpe = "bpe"
+    char = "char"
+
+
+class TextNormalization(Enum):
+    """SentencePiece's normalisation rules; all but `identity` change characters for good."""
+
+    identity = "identity"
+    nfkc = "nfkc"
+    nmt_nfkc = "nmt_nfkc"
+    nfkc_cf = "nfkc_cf"
+    nmt_nfkc_cf = "nmt_nfkc_cf"
+
+
+@dataclass(kw_only=True)
+class TokenizerConfig:
+    """One SentencePiece model for both sides, or one a side."""
+
+    kind: TokenizerKind = TokenizerKind.unigram
+    vocab_size: int = 8_000  # of each model
+    joint: bool = True
+    character_coverage: float = 0.9995  # share of the characters of the text that get a piece
+    byte_fallback: bool = True  # spell other characters as bytes rather than as unknown
+    user_symbols: list[str] = field(default_factory=list)  # pieces never to be cut
+    normalization: TextNormalization = TextNormalization.identity
+    sample_size: int = 1_000_000  # training pairs that the pieces are learnt from
+    seed: int = 1  # of the sample
+
+    def __post_init__(self) -> None:
+        require(
+            self.vocab_size >= 5,
+            f"tokenizer.vocab_size={self.vocab_size} must be at least 5: four special "
+            "pieces and one",
+        )
+        require(
+            0.9 <= self.character_coverage <= 1,
+            f"tokenizer.character_coverage={self.character_coverage} must lie in [0.9, 1]",
+        )
+        require(
+            self.sample_size >= 1,
+            f"tokenizer.sample_size={self.sample_size} must be at least 1",
+        )
+        require(
+            all(self.user_symbols) and len(set(self.user_symbols)) == len(self.user_symbols),
+            f"tokenizer.user_symbols={self.user_symbols} must be distinct and not empty",
+        )

@@ -1,0 +1,59 @@
+"""Where and in which arithmetic a model runs."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from transformer.config import Precision
+from transformer.errors import InputError, require
+
+AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of `name`; `auto` is the GPU where there is one, else the CPU.
+
+    InputError where it is not a device of this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device={name} is no device; use auto, cpu, cuda or cuda:N") from error
+    require(device.type in ("cpu", "cuda"), f"device={name} is not supported; use cpu or cuda")
+    n_devices = torch.cuda.device_count()
+    require(
+        device.type == "cpu" or n_devices > 0,
+        f"device={name}, but torch {torch.__version__} finds no GPU here; use device=cpu",
+    )
+    require(
+        device.type == "cpu" or (device.index or 0) < n_devices,
+        f"device={name}, but there are only {n_devices} GPUs, counted from 0",
+    )
+    return device
+
+
+def choose_precision(precision: Precision, device: torch.device) -> Precision:
+    """`precision`, with `auto` decided for `device`; sets how its matrix products round."""
+    if precision is Precision.auto:
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = Precision.bf16 if has_bf16 else Precision.fp32
+    require(
+        precision is not Precision.tf32 or device.type == "cuda",
+        "precision=tf32 is an arithmetic of GPUs; on the CPU use precision=fp32",
+    )
+    torch.set_float32_matmul_precision("high" if precision is Precision.tf32 else "highest")
+    return precision
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which a forward pass runs; `precision` is not `auto`."""
+    dtype = AUTOCAST_DTYPES.get(precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use that many threads of the CPU; None leaves its own choice."""
+    if threads is not None:
+        torch.set_num_threads(threads)

@@ -1,0 +1,136 @@
+"""Sentence pairs in Arrow files: as text, and as ids from which batches are read."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from datasets.arrow_writer import ArrowWriter
+from numpy.typing import NDArray
+
+from transformer.text.batching import Batch, Lengths, Rows, grid_length
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+TEXT = datasets.Features({side: datasets.Value("string") for side in ("source", "target")})
+IDS = datasets.Features(
+    {side: datasets.List(datasets.Value("int32")) for side in ("source", "target")}
+)
+READ_ROWS = 10_000  # pairs handled at once
+# Rows of one Arrow chunk: few chunks make a batch fast to gather, small ones take less memory.
+CHUNK_ROWS = 100_000
+
+
+class TextFile:
+    """Sentence pairs as text, read from the file each time they are walked through."""
+
+    def __init__(self, file: Path) -> None:
+        self._rows = datasets.Dataset.from_file(str(file))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for sources, targets in self.blocks():
+            yield from zip(sources, targets, strict=True)
+
+    def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
+        """The sources and the targets of successive runs of pairs."""
+        for table in self._rows.with_format("arrow").iter(batch_size=READ_ROWS):
+            yield table["source"].to_pylist(), table["target"].to_pylist()
+
+
+class EncodedSplit:
+    """Sentence pairs as ids, left in the file until a batch asks for them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        table = datasets.Dataset.from_file(str(file)).data
+        self._source = _Ragged(table["source"])
+        self._target = _Ragged(table["target"])
+        self.source_lengths: Lengths = self._source.lengths + 1  # with EOS
+        self.target_lengths: Lengths = self._target.lengths + 1
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self._file,)
+
+    def __len__(self) -> int:
+        return len(self.source_lengths)
+
+    def batch(self, rows: Rows) -> Batch:
+        """The pairs numbered `rows`, in that order, padded to lengths on the grid."""
+        source_lengths, target_lengths = self.source_lengths[rows], self.target_lengths[rows]
+        every = np.arange(len(rows))
+        source = self._source.padded(rows, grid_length(int(source_lengths.max())))
+        labels = self._target.padded(rows, grid_length(int(target_lengths.max())))
+        target = np.concatenate([np.full((len(rows), 1), BOS_ID), labels[:, :-1]], axis=1)
+        source[every, source_lengths - 1] = EOS_ID
+        labels[every, target_lengths - 1] = EOS_ID
+        return Batch(
+            torch.from_numpy(source),
+            torch.from_numpy(target),
+            torch.from_numpy(labels),
+            int(source_lengths.sum()),
+            int(target_lengths.sum()),
+        )
+
+
+class _Ragged:
+    """A column of lists, as NumPy views of the mapped file, one a chunk."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
+        self.lengths: NDArray[np.int32] = pc.list_value_length(column).to_numpy()
+        self._first_rows = np.cumsum([0, *map(len, chunks)])
+        self._offsets = [chunk.offsets.to_numpy() for chunk in chunks]
+        self._values = [chunk.values.to_numpy() for chunk in chunks]
+
+    def padded(self, rows: Rows, width: int) -> NDArray[np.int64]:
+        """int64 [rows, width]: the lists numbered `rows`, filled up with PAD."""
+        padded = np.full((len(rows), width), PAD_ID)
+        inside = np.arange(width) < self.lengths[rows, None]
+        chunk_of = np.searchsorted(self._first_rows, rows, side="right") - 1
+        for chunk in np.unique(chunk_of):
+            (members,) = np.nonzero(chunk_of == chunk)
+            starts = self._offsets[chunk][rows[members] - self._first_rows[chunk]]
+            mask = np.zeros_like(inside)
+            mask[members] = inside[members]
+            at = starts[:, None] + np.arange(width)
+            padded[mask] = self._values[chunk][at[inside[members]]]
+        return padded
+
+
+def write_text(file: Path, pairs: Iterable[tuple[str, str]]) -> TextFile:
+    """Write pairs of text as they come, and open the file."""
+    remaining = iter(pairs)
+    with ArrowWriter(features=TEXT, path=str(file)) as writer:
+        while block := list(islice(remaining, READ_ROWS)):
+            sources, targets = zip(*block, strict=True)
+            table = pa.table({"source": sources, "target": targets}, schema=TEXT.arrow_schema)
+            writer.write_table(table, writer_batch_size=len(table))
+        writer.finalize()
+    return TextFile(file)
+
+
+def write_ids(file: Path, tables: Iterable[pa.Table]) -> None:
+    """Write tables of ids as they come, a chunk as soon as it is full."""
+    with ArrowWriter(features=IDS, path=str(file)) as writer:
+        for table in _regroup(tables):
+            writer.write_table(table, writer_batch_size=len(table))
+        writer.finalize()
+
+
+def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of at least CHUNK_ROWS, but for the last."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= CHUNK_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)

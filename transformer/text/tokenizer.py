@@ -1,0 +1,196 @@
+"""SentencePiece models of the source and the target side."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, compress
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import sentencepiece
+
+from transformer.config import TokenizerConfig, TokenizerKind
+from transformer.errors import InputError, require
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+
+SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
+N_BYTE_PIECES = 256
+
+# SentencePiece skips a training line that holds one of these: its own marks.
+_RESERVED = str.maketrans({"\0": " ", "\u2585": " "})
+_LINE_ENDS = str.maketrans({"\n": " ", "\r": " "})
+# The model depends on the number of threads, so it is the same on every machine.
+_TRAINING_THREADS = 16
+_ENCODING_THREADS = 16
+
+
+class Tokenizer:
+    """One SentencePiece model: text to ids of pieces, and back."""
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise InputError("not a SentencePiece model, or a damaged one") from error
+        ids = [self._processor.piece_to_id(piece) for piece in SPECIAL_PIECES]
+        require(
+            ids == [PAD_ID, UNK_ID, BOS_ID, EOS_ID],
+            f"a SentencePiece model with the ids {ids} of {', '.join(SPECIAL_PIECES)}; "
+            f"they must be {PAD_ID}, {UNK_ID}, {BOS_ID}, {EOS_ID}",
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
+        return type(self), (self.model,)
+
+    @property
+    def vocab_size(self) -> int:
+        return self._processor.vocab_size()
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """Ids of the pieces of each line, without BOS and EOS; none for a blank line."""
+        texts = [line if line.strip() else "" for line in lines]
+        n_threads = _ENCODING_THREADS if len(texts) >= 1000 else 1
+        ids: list[list[int]] = self._processor.encode(texts, num_threads=n_threads)
+        return ids
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each list of ids, always one line; PAD, BOS and EOS are left out."""
+        texts = self._processor.decode([list(row) for row in ids], num_threads=1)
+        # Pieces for single bytes can spell a line end, which would shift all lines after it.
+        return [text.translate(_LINE_ENDS) for text in texts]
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as SentencePiece writes them, with its mark of a space."""
+        return [self._processor.id_to_piece(id_) for id_ in ids]
+
+
+class Tokenizers:
+    """The tokenizers of both sides; joint ones are one and the same object."""
+
+    def __init__(self, source: Tokenizer, target: Tokenizer) -> None:
+        self.source = source
+        self.target = target
+
+    @property
+    def joint(self) -> bool:
+        return self.source is self.target
+
+    def save(self, folder: Path) -> None:
+        """Write joint.model, or source.model and target.model, into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.joint:
+            (folder / "joint.model").write_bytes(self.source.model)
+            return
+        (folder / "source.model").write_bytes(self.source.model)
+        (folder / "target.model").write_bytes(self.target.model)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote; InputError where a file is missing or damaged."""
+        if (folder / "joint.model").exists():
+            joint = _load(folder / "joint.model")
+            return cls(joint, joint)
+        return cls(_load(folder / "source.model"), _load(folder / "target.model"))
+
+
+class Pairs(Protocol):
+    """Sentence pairs whose number is known and that can be walked through more than once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[str, str]]: ...
+
+
+def train_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
+    """Learn pieces from a sample of `pairs`; the same pairs and settings give the same models.
+
+    InputError where `config.vocab_size` is too large or too small for the text.
+    """
+    _check_symbols(config)
+    if config.joint:
+        joint = _train(chain.from_iterable(_sample(pairs, config)), config, "the text")
+        return Tokenizers(joint, joint)
+    source = _train((source for source, _ in _sample(pairs, config)), config, "the source text")
+    target = _train((target for _, target in _sample(pairs, config)), config, "the target text")
+    return Tokenizers(source, target)
+
+
+def _sample(pairs: Pairs, config: TokenizerConfig) -> Iterator[tuple[str, str]]:
+    """`config.sample_size` pairs drawn without replacement, in their order; all if fewer."""
+    if len(pairs) <= config.sample_size:
+        return iter(pairs)
+    generator = np.random.Generator(np.random.PCG64(config.seed))
+    chosen = np.zeros(len(pairs), dtype=bool)
+    chosen[generator.choice(len(pairs), config.sample_size, replace=False)] = True
+    return compress(pairs, chosen)
+
+
+def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenizer:
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(line.translate(_RESERVED) for line in lines),
+            model_writer=model,
+            model_type=config.kind.value,
+            vocab_size=config.vocab_size,
+            character_coverage=config.character_coverage,
+            byte_fallback=config.byte_fallback,
+            user_defined_symbols=config.user_symbols,
+            normalization_rule_name=config.normalization.value,
+            # Longer lines would be skipped; over-long pairs are for the cleaning to drop.
+            max_sentence_length=2**30,
+            num_threads=_TRAINING_THREADS,
+            pad_id=PAD_ID,
+            unk_id=UNK_ID,
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            minloglevel=3,
+        )
+    except RuntimeError as error:
+        raise InputError(_explain(str(error), config, name)) from error
+    return Tokenizer(model.getvalue())
+
+
+def _explain(message: str, config: TokenizerConfig, name: str) -> str:
+    """What to mend, from the message of SentencePiece."""
+    setting = f"tokenizer.vocab_size={config.vocab_size}"
+    if found := re.search(r"Vocabulary size too high .*<= (\d+)", message):
+        return f"{setting} is too large for {name}; the largest that fits is {found[1]}"
+    if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return (
+            f"{setting} is too small for the characters of {name}; the smallest that fits is "
+            f"{found[1]}, or lower tokenizer.character_coverage={config.character_coverage}"
+        )
+    smallest = _n_fixed_pieces(config)
+    if config.kind is TokenizerKind.char and config.vocab_size < smallest:
+        return f"{setting} is too small; the smallest that fits is {smallest}"
+    return f"SentencePiece cannot learn pieces from {name}: {' '.join(message.split())}"
+
+
+def _n_fixed_pieces(config: TokenizerConfig) -> int:
+    n_bytes = N_BYTE_PIECES if config.byte_fallback else 0
+    return len(SPECIAL_PIECES) + n_bytes + len(config.user_symbols)
+
+
+def _check_symbols(config: TokenizerConfig) -> None:
+    for symbol in config.user_symbols:
+        require(
+            symbol.split() == [symbol] and "\0" not in symbol,
+            f"tokenizer.user_symbols: {symbol!r} holds a space or NUL, so it can never be a piece",
+        )
+        require(
+            symbol not in SPECIAL_PIECES and not re.fullmatch(r"<0x[0-9A-F]{2}>", symbol),
+            f"tokenizer.user_symbols: {symbol} is a piece of SentencePiece itself; choose another",
+        )
+
+
+def _load(file: Path) -> Tokenizer:
+    try:
+        return Tokenizer(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{file} is {error}") from error

@@ -1,0 +1,139 @@
+"""The folder of a run."""
+
+from pathlib import Path
+from typing import Any
+
+from transformer.checkpoint import (
+    Checkpoint,
+    Contents,
+    keep_checkpoints,
+    link_checkpoint,
+    list_checkpoints,
+    read_metrics,
+    save_checkpoint,
+)
+from transformer.config import Metric, TrainSettings, load_settings, save_settings, to_mapping
+from transformer.errors import InputError, require
+from transformer.text.tokenizer import Tokenizers
+
+# What may change when a run goes on: it does not alter what the updates compute, only how many
+# there are, where, and what is measured beside them.
+FREE = (
+    "run_dir",
+    "device",
+    "threads",
+    "search",
+    "data.workers",
+    "data.cache_dir",
+    "training.max_updates",
+    "training.max_epochs",
+    "training.max_minutes",
+    "training.validate_every",
+    "training.checkpoint_every",
+    "training.keep_last",
+    "training.keep_best",
+    "training.patience",
+    "training.validation_beam_size",
+    "training.n_samples",
+    "training.log_every",
+)
+
+
+class RunFolder:
+    """Where a run keeps its settings, checkpoints, logs and translations."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.settings = settings
+        self.path = Path(settings.run_dir)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.translations = self.path / "translations"
+        self.log = self.path / "train.log"
+
+    def check(self) -> None:
+        """Raise InputError where the folder is not one to train in with these settings."""
+        require(
+            not self.path.exists() or self.path.is_dir(),
+            f"run_dir={self.path} is a file; give a folder",
+        )
+        file = self.path / "config.yaml"
+        if not file.exists():
+            require(
+                not self.path.is_dir() or not any(self.path.iterdir()),
+                f"run_dir={self.path} holds other files and no run; give a new folder",
+            )
+            return
+        different = differences(load_settings(TrainSettings, file), self.settings)
+        require(
+            not different,
+            f"run_dir={self.path} holds a run with other settings ({'; '.join(different)}); "
+            "set them back or give another run_dir",
+        )
+
+    def create(self, tokenizers: Tokenizers) -> None:
+        """Make the folder, with the settings and the tokenizer."""
+        try:
+            for folder in (self.checkpoints, self.tensorboard, self.translations):
+                folder.mkdir(parents=True, exist_ok=True)
+            tokenizer = self.path / "tokenizer"
+            tokenizer.mkdir(exist_ok=True)
+            tokenizers.save(tokenizer)
+            save_settings(self.settings, self.path / "config.yaml")
+        except OSError as error:
+            raise InputError(
+                f"run_dir={self.path} cannot be written: {error.strerror}"
+            ) from error
+
+    def last(self) -> Checkpoint | None:
+        """The newest checkpoint, or None."""
+        found = list_checkpoints(self.checkpoints)
+        return Checkpoint(found[-1]) if found else None
+
+    def save(self, update: int, contents: Contents) -> None:
+        """Save the checkpoint of `update`, set the links, delete what is no longer to be kept."""
+        folder = self.checkpoints / f"{update:08d}"
+        save_checkpoint(folder, contents)
+        found = list_checkpoints(self.checkpoints)
+        best = best_first(found, self.settings.training.metric)
+        link_checkpoint("last", folder)
+        if best:
+            link_checkpoint("best", best[0])
+        config = self.settings.training
+        # The link `best` needs its checkpoint whatever keep_best says.
+        n_best = max(1, config.keep_best)
+        keep_checkpoints(self.checkpoints, [*found[-config.keep_last :], *best[:n_best]])
+
+    def save_translations(self, name: str, lines: list[str]) -> None:
+        """Write `lines` to translations/`name`."""
+        text = "".join(line + "\n" for line in lines)
+        (self.translations / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def best_first(checkpoints: list[Path], metric: Metric) -> list[Path]:
+    """Those of `checkpoints` that were validated, best first; of equal ones, the oldest first."""
+    values = {path: read_metrics(path).get(metric.name) for path in checkpoints}
+    sign = -1 if metric is Metric.bleu else 1
+    validated = [path for path in checkpoints if values[path] is not None]
+    return sorted(validated, key=lambda path: sign * float(values[path] or 0.0))
+
+
+def differences(before: TrainSettings, after: TrainSettings) -> list[str]:
+    """The settings, but for FREE ones, in which two runs differ, as `key: before, not after`."""
+    old, new = flatten(to_mapping(before)), flatten(to_mapping(after))
+    return [
+        f"{key} was {old.get(key)}, now {new.get(key)}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+        and not any(key == free or key.startswith(free + ".") for free in FREE)
+    ]
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping with dotted keys."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
