@@ -5,8 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from transformer.config import CleaningConfig, FilesConfig, TokenizerConfig, TokenizerKind
+
+# A shared machine stalls now and then; a slow test is for pytest's own timeout.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 Pairs = list[tuple[str, str]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transformer.text import encoded
@@ -35,7 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("encoded")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=20), st.integers(1, 7), st.data())
 def test_a_batch_holds_the_rows_asked_for(
     folder: Path, pairs: IdPairs, chunk: int, data: st.DataObject
@@ -71,7 +70,6 @@ def test_an_encoded_split_can_be_sent_to_another_process(tmp_path: Path) -> None
     assert split.batch(np.array([0])).labels.tolist() == [[5, 6, EOS_ID]]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1))
 def test_text_is_stored_unharmed(folder: Path, pairs: list[tuple[str, str]]) -> None:
     text = write_text(folder / "text.arrow", iter(pairs))

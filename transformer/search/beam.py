@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from transformer.config import SearchConfig
 from transformer.search.hypothesis import Hypotheses, Hypothesis
@@ -77,37 +76,32 @@ class Beam:
         The rows are those of the new live hypotheses, sentence by sentence; sentences that are
         done have none, and are in `results`.
         """
-        grown, parents = self._grow(logits)
+        grown, rows = self._grow(logits)
         ended = grown.tokens[:, :, -1] == self.eos_id
-        older = F.pad(self.finished.tokens, (0, 1), value=self.eos_id)
-        self.finished.tokens = older
-        self.finished = self.finished.beside(grown.only(ended)).best(self.config.n_best)
-        first_rows = torch.arange(len(parents), device=parents.device) * self.live.scores.size(1)
-        rows = first_rows.unsqueeze(1) + parents  # [B, K]
+        finished = self.finished.filled_up(self.eos_id).beside(grown.only(ended))
+        self.finished = finished.best(self.config.n_best)
         self.live = grown.only(~ended)
-        keep = (~self._done()).nonzero().squeeze(1)  # the one synchronisation a token
-        if len(keep) < len(rows):
-            self._retire(keep)
+        done = self._done()
+        keep = (~done).nonzero().squeeze(1)  # the one synchronisation a token
+        if len(keep) < len(done):
+            self._report(done)
+            self._keep(keep)
             rows = rows[keep]
         return rows.flatten()
 
     def _grow(self, logits: Tensor) -> tuple[Hypotheses, Tensor]:
-        """The best continuations of the live hypotheses, and which of those [B, K] each extends."""
-        B, K = self.live.scores.shape
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        # The best of a sentence are among the best of each row; two of these may be forbidden.
-        values, ids = logits.topk(min(self.config.beam_size + 2, logits.size(1)))
-        values = values - logits.logsumexp(dim=1, keepdim=True)
-        values.masked_fill_((ids == self.pad_id) | (ids == self.bos_id), -math.inf)
-        totals = self.live.log_probabilities.unsqueeze(2) + values.view(B, K, -1)
-        totals = totals.flatten(1)  # [B, K * n]
-        log_probabilities, places = totals.topk(min(self.config.beam_size, totals.size(1)))
-        parents = places // ids.size(1)  # [B, K]
-        last = ids.view(B, -1).gather(1, places)
-        before = self.live.tokens.take_along_dim(parents.unsqueeze(2), dim=1)
-        tokens = torch.cat((before, last.unsqueeze(2)), dim=2)  # [B, K, T + 1]
+        """The best continuations of the live hypotheses, and the rows [B, K] they continue."""
+        (B, K), V = self.live.scores.shape, logits.size(1)
+        totals = logits.log_softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        totals[:, self.pad_id] = -math.inf
+        totals[:, self.bos_id] = -math.inf
+        totals = totals.view(B, K, V).add_(self.live.log_probabilities.unsqueeze(2)).flatten(1)
+        log_probabilities, places = totals.topk(min(self.config.beam_size, K * V))  # [B, K]
+        rows = places // V + torch.arange(0, B * K, K, device=places.device).unsqueeze(1)
+        before = self.live.tokens.flatten(0, 1)[rows]
+        tokens = torch.cat((before, (places % V).unsqueeze(2)), dim=2)  # [B, K, T + 1]
         scores = log_probabilities / normaliser(tokens.size(2) - 1, self.config)
-        return Hypotheses(tokens, log_probabilities, scores), parents
+        return Hypotheses(tokens, log_probabilities, scores), rows
 
     def _done(self) -> Tensor:
         """Which sentences [B] are at their limit, or have no live hypothesis that can still win.
@@ -119,17 +113,20 @@ class Beam:
         at_limit = self.live.tokens.size(2) - 1 >= self.max_lengths
         return at_limit | (bounds <= self.finished.scores[:, -1])
 
-    def _retire(self, keep: Tensor) -> None:
-        """Move all sentences but `keep` to the results."""
-        done = torch.ones_like(self.max_lengths, dtype=torch.bool).index_fill(0, keep, False)
-        hypotheses = self.finished.beside(self.live).of(done.nonzero().squeeze(1))
-        for sentence, found in zip(
-            self.sentences[done].tolist(), hypotheses.read(self.eos_id), strict=True
-        ):
+    def _report(self, done: Tensor) -> None:
+        """Put the best hypotheses of the sentences `done` [B] into the results."""
+        hypotheses = self.finished.beside(self.live).of(done)
+        sentences = self.sentences[done].tolist()
+        for sentence, found in zip(sentences, hypotheses.read(self.eos_id), strict=True):
+            if not found:
+                raise FloatingPointError("the model gives no token a probability: NaN or -inf")
             self.results[sentence] = found[: self.config.n_best]
-        self.sentences, self.max_lengths = self.sentences[keep], self.max_lengths[keep]
-        self.normalisers_at_limit = self.normalisers_at_limit[keep]
-        self.live, self.finished = self.live.of(keep), self.finished.of(keep)
+
+    def _keep(self, sentences: Tensor) -> None:
+        """Forget all but the int64 `sentences`."""
+        self.sentences, self.max_lengths = self.sentences[sentences], self.max_lengths[sentences]
+        self.normalisers_at_limit = self.normalisers_at_limit[sentences]
+        self.live, self.finished = self.live.of(sentences), self.finished.of(sentences)
 
 
 def _is_identity(rows: Tensor, n_rows: int) -> bool:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Hypotheses:
             self.scores.masked_fill(~mask, -math.inf),
         )
 
+    def filled_up(self, eos_id: int) -> "Hypotheses":
+        """The same with an EOS more."""
+        return replace(self, tokens=F.pad(self.tokens, (0, 1), value=eos_id))
+
     def beside(self, other: "Hypotheses") -> "Hypotheses":
         """These and then the `other` ones of the same sentences."""
         return Hypotheses(
@@ -56,7 +61,7 @@ class Hypotheses:
         )
 
     def of(self, sentences: Tensor) -> "Hypotheses":
-        """The hypotheses of the int64 `sentences`."""
+        """The hypotheses of some `sentences`: an int64 index, or a mask [B]."""
         return Hypotheses(
             self.tokens[sentences], self.log_probabilities[sentences], self.scores[sentences]
         )

@@ -28,6 +28,7 @@ class Batch:
     source: Tensor  # [B, S] pieces, EOS
     target: Tensor  # [B, T] what the decoder reads: BOS, pieces
     labels: Tensor  # [B, T] what it is to write: pieces, EOS
+    label_positions: Tensor  # [n_target_tokens] where labels.flatten() is no padding
     n_source_tokens: int  # without padding, EOS counted
     n_target_tokens: int
 
@@ -37,6 +38,7 @@ class Batch:
             self.source.to(device, non_blocking=non_blocking),
             self.target.to(device, non_blocking=non_blocking),
             self.labels.to(device, non_blocking=non_blocking),
+            self.label_positions.to(device, non_blocking=non_blocking),
             self.n_source_tokens,
             self.n_target_tokens,
         )
@@ -47,6 +49,7 @@ class Batch:
             self.source.pin_memory(),
             self.target.pin_memory(),
             self.labels.pin_memory(),
+            self.label_positions.pin_memory(),
             self.n_source_tokens,
             self.n_target_tokens,
         )

@@ -74,6 +74,7 @@ class EncodedSplit:
             torch.from_numpy(source),
             torch.from_numpy(target),
             torch.from_numpy(labels),
+            torch.from_numpy(np.flatnonzero(labels != PAD_ID)),
             int(source_lengths.sum()),
             int(target_lengths.sum()),
         )

@@ -89,6 +89,14 @@ class RunFolder:
         found = list_checkpoints(self.checkpoints)
         return Checkpoint(found[-1]) if found else None
 
+    def check_data(self, before: str, after: str) -> None:
+        """Raise InputError where the prepared corpus is another than the run began with."""
+        require(
+            before == after,
+            f"run_dir={self.path} was trained on another text than data names now; "
+            "restore the text or give another run_dir",
+        )
+
     def save(self, update: int, contents: Contents) -> None:
         """Save the checkpoint of `update`, set the links, delete what is no longer to be kept."""
         folder = self.checkpoints / f"{update:08d}"

@@ -68,7 +68,7 @@ class UpdateStream:
 
     def _epoch(self, plan: list[np.ndarray], position: Position) -> Iterator[UpdateBatches]:
         loader = make_loader(
-            self.split, plan, position.batch, workers=self.workers, pin_memory=self.on_gpu
+            self.split, plan, start=position.batch, workers=self.workers, pin_memory=self.on_gpu
         )
         update, done = position.update, position.batch
         held: list[Batch] = []

@@ -80,7 +80,7 @@ class Validator:
     def _loss(self, model: Transformer) -> float:
         total = torch.zeros((), device=self.device)
         n_labels = 0
-        for batch in make_loader(self.data.valid, self.plan, 0, workers=0, pin_memory=False):
+        for batch in make_loader(self.data.valid, self.plan):
             n_labels += batch.n_target_tokens
             with autocast(self.precision, self.device):
                 total += batch_loss(model, batch.to(self.device), smoothing=0.0).nll

@@ -67,7 +67,6 @@ class Pronoun:
     en: tuple[str, str]  # subject, object
     de: tuple[str, str, str]  # nominative, accusative, dative
     zh: str
-    gender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +109,14 @@ DETERMINERS = ("a", "the", "this", "these", "owner", "own", "number", "few", "pl
 
 @dataclass(frozen=True, slots=True)
 class Wh:
-    """The questioned slot of a clause: "what", "when", "where", "how long", "how much"."""
+    """A questioned slot: "what", "when", "where", "how long", "how much", "platform"."""
 
     word: str
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    relation: str  # "at", "to", "from", "near", "room"
+    relation: str  # "at", "to", "from", "near"
     phrase: "Phrase"
 
 
@@ -133,7 +132,11 @@ Nominal = Phrase | Pronoun | Amount | Wh
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`tense`: "present", "past", "perfect", "future" or "since"; `gap`: the object is relativised."""
+    """`tense` is "present", "past", "perfect", "future", "since" or "passive" (in the past).
+
+    `gap` is the slot that a relative clause lacks: "object" or "place". With `already`, a
+    negated clause says "not yet". The pronoun "there" makes it existential.
+    """
 
     subject: Phrase | Pronoun
     verb: Verb
@@ -142,18 +145,18 @@ class Clause:
     negated: bool = False
     object: Nominal | None = None
     recipient: Phrase | Pronoun | None = None
-    place: Place | Wh | None = None
+    place: Place | Amount | Wh | None = None
     time: Time | Wh | None = None
     duration: Amount | Wh | None = None
     predicate: Predicate | None = None
     time_first: bool = False
     already: bool = False
-    gap: bool = False
+    gap: str = ""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Frame:
-    """A sentence pattern per language; `{0}` is a clause in the mode that follows the colon."""
+    """A pattern per language; `{0:mode}` is the first clause in a mode of that language."""
 
     key: str
     en: str

@@ -12,6 +12,7 @@ PRONOUNS = {
         Pronoun("it m", "3s", ("it", "it"), ("er", "ihn", "ihm"), ""),
         Pronoun("it f", "3s", ("it", "it"), ("sie", "sie", "ihr"), ""),
         Pronoun("it n", "3s", ("it", "it"), ("es", "es", "ihm"), ""),
+        Pronoun("there", "3s", ("there", "there"), ("es", "es", "es"), ""),
     )
 }
 # English, German stem, Chinese

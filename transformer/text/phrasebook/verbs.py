@@ -21,8 +21,8 @@ rent {o} | mieten mietet gemietet h A | 租*{o} | person | vehicle =holiday_flat
 lose {o}/lost/lost | verlieren verliert verloren h A | 把{o}弄丢* | person | carried document | own | city =airport =railway_station outdoors | prc
 leave {o}/left/left | vergessen vergisst vergessen h A | 把{o}忘在{p}* | person | carried document =hat =coat =jacket =scarf | own | venue lodging office stop | pr
 find {o}/found/found | finden findet gefunden h A | 找到*{o} | person | carried document | own |  | prm
-look for {o} | suchen sucht gesucht h A | 找*{o} | person | carried document | own |  | ngp
-look for {o} | suchen sucht gesucht h A | 找*{o} | person | office stop lodging shop venue | a |  | ng
+look for {o} | suchen sucht gesucht h A | ~找*{o} | person | carried document | own |  | ngp
+look for {o} | suchen sucht gesucht h A | ~找*{o} | person | office stop lodging shop venue | a |  | ng
 visit {o} | besuchen besucht besucht h A | 参观*{o} | person | sight | the | city | prfmicw
 visit {o} | besuchen besucht besucht h A | 看望*{o} | person | kin | own | city | prfmi
 eat {o}/ate/eaten | essen isst gegessen h A | 吃*{o} | person | dish | a number | venue-food | pm
@@ -49,10 +49,10 @@ meet {o}/met/met | treffen trifft getroffen h A | 跟{o}见*面 | person | staff
 ask {o} | fragen fragt gefragt h A | 问*{o} | person | staff | the |  | pmi
 thank {o} | danken dankt gedankt h D | 感谢*{o} | person | staff | the |  | prmi
 help {o} | helfen hilft geholfen h D | 帮助*{o} | person | kin | own |  | prfmi
-wait for {o} | warten wartet gewartet h auf_A | 等*{o} | person | train staff | the | stop | ngpms
-wait for {o} | warten wartet gewartet h auf_A | 等*{o} | person | kin | own | stop venue | ngpms
+wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train staff | the | stop | ngpms
+wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | kin | own | stop venue | ngpms
 ask for {o} | bitten bittet gebeten h um_A | 要*{o} | person | room linen | a number |  | pr
-look forward to {o} | sich freuen freut gefreut h auf_A | 期待{o} | person | event =trip =excursion =boat_trip | the |  | ng
+look forward to {o} | sich freuen freut gefreut h auf_A | 很期待{o} | person | event =trip =excursion =boat_trip | the |  | ng
 complain about {o} | sich beschweren beschwert beschwert h über_A | 投诉*{o} | person | staff facility | the |  | pm
 open {o} | auf|machen macht gemacht h A | 打开*{o} | staff | opening =suitcase =bag | the this |  | q
 close {o} | zu|machen macht gemacht h A | 关上*{o} | staff | opening | the this |  | q
@@ -88,16 +88,17 @@ begin/began/begun | an|fangen fängt gefangen h - | 开始 | event |  |  |  | e
 end | auf|hören hört gehört h - | 结束 | event |  |  |  | e
 open | auf|machen macht gemacht h - | 开门 | opens |  |  |  | h
 close | zu|machen macht gemacht h - | 关门 | opens |  |  |  | h
-last | dauern dauert gedauert h - | 要{t} | event |  |  |  | l
+last {t} | dauern dauert gedauert h - | 要{t} | event |  |  |  | l
 cost/cost/cost | kosten kostet gekostet h A | {o} | ware | money | name |  | l
 hurt/hurt/hurt | weh|tun tut getan h - | 疼 | limb |  |  |  | s
 work | funktionieren funktioniert funktioniert h - | 能用 | facility |  |  |  | l
 speak {o}/spoke/spoken | sprechen spricht gesprochen h A | 会说{o} | person | language | name |  | n
-learn {o} | lernen lernt gelernt h A | 学习*{o} | person | language | name | city country | ngms
+learn {o} | lernen lernt gelernt h A | ~学*{o} | person | language | name | city country | ngms
 steal {o}/stole/stolen | stehlen stiehlt gestohlen h A | 被偷 | thing |  |  | city outdoors =railway_station =airport =market | v
 like {o} | gefallen gefällt gefallen h N | 喜欢{o} | person | clothes ware room lodging sight vehicle | this |  | n
 be/was/been | sein ist gewesen s - |  |  |  |  |  | x
 be/was/been | sein ist gewesen s - | 在{p} |  |  |  |  | y
+be {o}/was/been | geben gibt gegeben h A | 有{o} | there |  |  |  | z
 """
 
 # Groups of kinds that the tables name in one word.
@@ -127,7 +128,7 @@ def _verb(row: str) -> Verb:
     infinitive, third, participle, auxiliary, governs = german.removeprefix("sich ").split()
     prefix, _, stem = infinitive.rpartition("|")
     regular = _regular_past(base)
-    return Verb(en.replace(" {o}", "").replace(" {r}", ""), en, past[0] if past else regular,
+    return Verb(en.replace(" {o}", "").replace(" {r}", "").replace(" {t}", ""), en, past[0] if past else regular,
                 past[1] if past else regular, prefix, stem, third, participle, auxiliary,
                 governs.replace("_", " "), reflexive, zh, _kinds(subjects),
                 _kinds(objects), tuple(determiners.split()), _kinds(places), frozenset(uses))

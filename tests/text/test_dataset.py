@@ -1,0 +1,260 @@
+"""From the settings of a corpus to prepared data."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+
+from transformer.config import CleaningConfig, FilesConfig, HubConfig, TokenizerConfig
+from transformer.errors import InputError
+from transformer.text import dataset
+from transformer.text.batching import make_loader, plan_epoch
+from transformer.text.dataset import PreparedData, prepare_data
+from transformer.text.tokenizer import PAD_ID, Tokenizers
+
+Pairs = list[tuple[str, str]]
+Write = Callable[..., FilesConfig]
+EXOTIC = ("a\0b\u2028c\u0085d\te\vf\fg", "\u200fשלום 👩‍👩‍👧 x\ry ")
+
+
+@pytest.fixture
+def build_count(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A list that grows with each time a corpus is prepared anew."""
+    folders: list[Path] = []
+
+    def build(folder: Path, *settings: Any) -> None:
+        folders.append(folder)
+        original(folder, *settings)
+
+    original = dataset._build
+    monkeypatch.setattr(dataset, "_build", build)
+    return folders
+
+
+def decoded(data: PreparedData, split: str) -> Pairs:
+    """The pairs of an encoded split as text again."""
+    rows = {"train": data.train, "valid": data.valid}[split]
+    batch = rows.batch(np.arange(len(rows)))
+    return list(
+        zip(
+            data.tokenizers.source.decode(batch.source.tolist()),
+            data.tokenizers.target.decode(batch.labels.tolist()),
+            strict=True,
+        )
+    )
+
+
+def test_prepared_data_holds_the_corpus(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9], test=pairs[9:12])
+    data = prepare_data(config, char_config)
+    assert decoded(data, "train") == pairs
+    assert decoded(data, "valid") == pairs[:9]
+    assert data.raw_pairs("valid") == pairs[:9]
+    assert data.raw_pairs("test") == pairs[9:12]
+    assert data.has_test
+    assert (data.report.total, data.report.kept) == (300, 300)
+
+
+def test_without_a_test_split_there_is_none(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    assert not prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config).has_test
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_corpus_is_prepared_once(
+    files_config: Write,
+    pairs: Pairs,
+    char_config: TokenizerConfig,
+    build_count: list[Path],
+    joint: bool,
+) -> None:
+    config = files_config(train=[*pairs, ("", "x")], valid=pairs[:9])
+    settings = TokenizerConfig(kind=char_config.kind, joint=joint)
+    first, again = (prepare_data(config, settings) for _ in range(2))
+    assert len(build_count) == 1
+    assert first.folder == again.folder
+    assert first.fingerprint == again.fingerprint
+    assert first.report == again.report
+    assert first.report.empty == 1
+    assert again.tokenizers.joint == joint
+    assert decoded(first, "train") == decoded(again, "train") == pairs
+
+
+def test_what_does_not_change_the_data_finds_it_again(
+    tmp_path: Path,
+    files_config: Write,
+    pairs: Pairs,
+    char_config: TokenizerConfig,
+    build_count: list[Path],
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    before = prepare_data(config, char_config).fingerprint
+    config.batch_tokens += 1
+    config.workers = 1
+    assert prepare_data(config, char_config).fingerprint == before
+    config.cache_dir = str(tmp_path / "other")
+    assert prepare_data(config, char_config).fingerprint == before
+    assert len(build_count) == 2  # the other folder was empty
+
+
+def test_what_changes_the_data_prepares_it_anew(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    seen = {prepare_data(config, char_config).fingerprint}
+    config.cleaning = CleaningConfig(max_pieces=100)
+    seen.add(prepare_data(config, char_config).fingerprint)
+    seen.add(prepare_data(config, TokenizerConfig(kind=char_config.kind, seed=2)).fingerprint)
+    config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9])
+    seen.add(prepare_data(config, char_config).fingerprint)
+    config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9], test=pairs[:3])
+    seen.add(prepare_data(config, char_config).fingerprint)
+    assert len(seen) == 5
+
+
+def test_only_training_pairs_are_cleaned_and_each_drop_is_counted(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    bad = [("", "x"), ("x", " "), pairs[0], ("long " * 60, "lang " * 60), ("a", "a b c d e f g h")]
+    config = files_config(CleaningConfig(max_pieces=200), train=[*pairs, *bad], valid=bad, test=bad)
+    data = prepare_data(config, char_config)
+    counts = {"total": 305, "empty": 2, "duplicates": 1, "too_long": 1, "uneven": 1}
+    assert data.report.to_dict() == counts
+    assert decoded(data, "train") == pairs
+    assert data.raw_pairs("valid") == data.raw_pairs("test") == bad
+    assert len(data.valid) == len(bad)
+    assert data.valid.source_lengths.tolist()[0] == 1  # EOS alone
+
+
+def test_exotic_characters_come_through(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=[*pairs, EXOTIC], valid=[EXOTIC], test=[EXOTIC])
+    data = prepare_data(config, char_config)
+    assert data.raw_pairs("valid") == data.raw_pairs("test") == [EXOTIC]
+    (valid,) = decoded(data, "valid")
+    assert valid == (EXOTIC[0], EXOTIC[1].replace("\r", " ").strip(" "))
+    assert decoded(data, "train")[-1] == valid
+
+
+def test_batches_hold_the_encoded_text(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config)
+    lengths = data.train.source_lengths, data.train.target_lengths
+    plan = plan_epoch(*lengths, 1_000, 1, 1)
+    for workers in (0, 2):
+        read: Pairs = []
+        for batch in make_loader(data.train, plan, workers=workers):
+            sources = data.tokenizers.source.decode(batch.source.tolist())
+            read += zip(sources, data.tokenizers.target.decode(batch.labels.tolist()), strict=True)
+            assert batch.n_target_tokens == int((batch.labels != PAD_ID).sum())
+        assert sorted(read) == sorted(pairs)
+
+
+def test_no_training_pair_left_is_an_input_error(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=[("", "x")] * 3, valid=pairs[:9])
+    with pytest.raises(InputError, match="no training pair is left of 3: 3 with an empty side"):
+        prepare_data(config, char_config)
+    config = files_config(CleaningConfig(max_pieces=2), train=pairs, valid=pairs[:9])
+    with pytest.raises(InputError, match=r"of 300: .* 300 over data\.cleaning\.max_pieces"):
+        prepare_data(config, char_config)
+
+
+def test_bad_input_leaves_nothing_behind(
+    tmp_path: Path, files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    with Path(f"{config.valid}.yy").open("a") as file:
+        file.write("one more\n")
+    with pytest.raises(InputError, match=r"^data\.valid=.*valid\.xx has 9 lines but .* has 10"):
+        prepare_data(config, char_config)
+    config = files_config(train=pairs, valid=pairs[:9])
+    with pytest.raises(InputError, match="too large"):
+        prepare_data(config, TokenizerConfig())
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
+
+
+def test_a_damaged_cache_is_prepared_again(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig, build_count: list[Path]
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    folder = prepare_data(config, char_config).folder
+    for count, file in enumerate(sorted(folder.rglob("*.arrow")), start=2):
+        os.truncate(file, file.stat().st_size // 2)
+        assert decoded(prepare_data(config, char_config), "train") == pairs
+        assert len(build_count) == count
+
+
+def test_the_cache_holds_no_scratch_files(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config)
+    names = {path.relative_to(data.folder).as_posix() for path in data.folder.rglob("*")}
+    assert names == {
+        "cleaning.json",
+        "manifest.json",
+        "tokenizer",
+        "tokenizer/joint.model",
+        "train.ids.arrow",
+        "valid.ids.arrow",
+        "valid.text.arrow",
+    }
+    assert Tokenizers.load(data.folder / "tokenizer").joint
+
+
+def test_a_set_on_disk_is_prepared_without_a_copy_elsewhere(
+    tmp_path: Path, pairs: Pairs, char_config: TokenizerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "elsewhere"))
+    columns = {"xx": [source for source, _ in pairs], "yy": [target for _, target in pairs]}
+    datasets.Dataset.from_dict(columns).to_json(str(tmp_path / "set.json"))
+    config = HubConfig(
+        source="xx",
+        target="yy",
+        path=str(tmp_path / "set.json"),
+        train="train[9:]",
+        valid="train[:9]",
+        test=None,
+        cache_dir=str(tmp_path / "cache"),
+    )
+    data = prepare_data(config, char_config)
+    assert decoded(data, "train") == pairs[9:]
+    assert decoded(data, "valid") == pairs[:9]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "set.json"]
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # the data and its lock
+
+
+SCRIPT = """
+import sys
+from transformer.config import FilesConfig, TokenizerConfig, TokenizerKind
+from transformer.text.dataset import prepare_data
+train, valid, cache = sys.argv[1:]
+config = FilesConfig(source="xx", target="yy", train=train, valid=valid, cache_dir=cache)
+data = prepare_data(config, TokenizerConfig(kind=TokenizerKind.char, vocab_size=400))
+print(data.fingerprint, len(data.train))
+"""
+
+
+def test_two_processes_may_prepare_at_once(files_config: Write, pairs: Pairs) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    command = [sys.executable, "-c", SCRIPT, config.train, config.valid, str(config.cache_dir)]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0].split()[1] == "300"
+    assert outputs[0][1] == ""

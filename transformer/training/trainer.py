@@ -1,0 +1,217 @@
+"""The training loop."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from transformer.checkpoint import Contents, load_weights, model_weights
+from transformer.config import TrainSettings
+from transformer.device import choose_device, choose_precision, set_threads
+from transformer.model import Transformer
+from transformer.text.dataset import PreparedData, prepare_data
+from transformer.text.tokenizer import PAD_ID
+from transformer.training.limits import reached, share_done
+from transformer.training.run import RunFolder
+from transformer.training.schedule import build_schedule
+from transformer.training.stream import Position, UpdateStream
+from transformer.training.tracking import Tracker, log_to
+from transformer.training.update import Updater
+from transformer.training.validation import Validation, Validator, is_better
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a finished training leaves."""
+
+    run_dir: Path
+    update: int  # updates done
+    best: float  # value of training.metric
+    reason: str  # why it ended
+
+
+def train(settings: TrainSettings) -> TrainingResult:
+    """Train in `settings.run_dir`, or go on where the run there stopped."""
+    set_threads(settings.threads)
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
+    folder = RunFolder(settings)
+    folder.check()
+    data = prepare_data(settings.data, settings.tokenizer)
+    folder.create(data.tokenizers)
+    with log_to(folder.log):
+        torch.manual_seed(settings.seed)
+        model = Transformer(
+            settings.model,
+            source_vocab_size=data.tokenizers.source.vocab_size,
+            target_vocab_size=data.tokenizers.target.vocab_size,
+            pad_id=PAD_ID,
+        ).to(device)
+        updater = Updater(
+            model,
+            settings.optim,
+            build_schedule(settings.optim, settings.training.max_updates),
+            precision,
+            settings.training.label_smoothing,
+        )
+        trainer = Trainer(settings, folder, data, updater)
+        trainer.resume()
+        trainer.describe()
+        return trainer.run()
+
+
+class Trainer:
+    """A run under way: where it stands, and what it does at each stage."""
+
+    def __init__(
+        self, settings: TrainSettings, folder: RunFolder, data: PreparedData, updater: Updater
+    ) -> None:
+        self.settings = settings
+        self.config = settings.training
+        self.folder = folder
+        self.data = data
+        self.updater = updater
+        self.model = updater.model
+        self.stream = UpdateStream(data.train, settings, on_gpu=updater.device.type == "cuda")
+        self.validator = Validator(data, settings, updater.device, updater.precision)
+        self.position = Position()
+        self.best: float | None = None
+        self.stale = 0  # validations since the best
+        self.elapsed_s = 0.0  # of training, in earlier sessions too
+        self.metrics: dict[str, Any] = {}  # of the validation after the current update
+        self.saved = False  # whether the current update is in a checkpoint
+
+    def run(self) -> TrainingResult:
+        """Train until a limit is reached."""
+        reason = self._reached()
+        if reason is None:
+            tracker = Tracker(self.folder.tensorboard, self.position.update, self.config.log_every)
+            try:
+                reason = self._loop(tracker)
+            finally:
+                tracker.close()
+            logger.info("training ends: %s", reason)
+        else:
+            logger.info("the run in %s is finished: %s", self.folder.path, reason)
+        assert self.best is not None
+        return TrainingResult(self.folder.path, self.position.update, self.best, reason)
+
+    def _loop(self, tracker: Tracker) -> str:
+        clock = time.perf_counter() - self.elapsed_s
+        for update in self.stream.updates(self.position):
+            result = self.updater.update(update.batches, update.position.update)
+            self.position = update.position
+            self.metrics, self.saved = {}, False
+            self.elapsed_s = time.perf_counter() - clock
+            number = self.position.update
+            done = share_done(self.config, number, update.epochs, self.elapsed_s)
+            tracker.update(number, update.batches, result, done)
+            with tracker.paused():
+                if number % self.config.validate_every == 0:
+                    self._validate(tracker)
+                if number % self.config.checkpoint_every == 0:
+                    self._save()
+            self.elapsed_s = time.perf_counter() - clock
+            reason = self._reached()
+            if reason is not None:
+                self._finish(tracker)
+                return reason
+        raise AssertionError("the stream of updates has no end")
+
+    def _reached(self) -> str | None:
+        return reached(self.config, self.position, self.elapsed_s, self.stale)
+
+    def _finish(self, tracker: Tracker) -> None:
+        """Validate and save the last update, unless that has just been done."""
+        if not self.metrics:
+            self._validate(tracker)
+        if not self.saved:
+            self._save()
+
+    def _validate(self, tracker: Tracker) -> None:
+        found = self.validator.validate(self.model)
+        self.metrics = found.metrics()
+        value = self.metrics[self.config.metric.name]
+        if self.best is None or is_better(self.config.metric, value, self.best):
+            self.best, self.stale = value, 0
+        else:
+            self.stale += 1
+        number = self.position.update
+        best = f"{self.config.metric.name} {self.best:.2f}"
+        tracker.validation(number, found, self._samples(found), best)
+        name = f"valid.{number:08d}.{self.settings.data.target}"
+        self.folder.save_translations(name, found.translations)
+        if self.stale == 0:
+            self._save()
+
+    def _samples(self, found: Validation) -> list[str]:
+        triples = zip(
+            self.validator.sources, found.translations, self.validator.references, strict=True
+        )
+        return [
+            f"source: {source}\n\ntranslation: {translation}\n\nreference: {reference}\n\n---"
+            for source, translation, reference in list(triples)[: self.config.n_samples]
+        ]
+
+    def _save(self) -> None:
+        if self.saved:
+            return
+        contents = Contents(
+            weights=model_weights(self.model),
+            settings=self.settings,
+            tokenizers=self.data.tokenizers,
+            metrics=self.metrics,
+            training=self._state(),
+        )
+        self.folder.save(self.position.update, contents)
+        self.saved = True
+
+    def _state(self) -> dict[str, Any]:
+        """What a fresh process needs to go on as if the run had never stopped."""
+        generators = {"cpu": torch.get_rng_state()}
+        if self.updater.device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self.updater.device)
+        return {
+            "position": self.position.state(),
+            "data": self.data.fingerprint,
+            "best": self.best,
+            "stale": self.stale,
+            "elapsed_s": self.elapsed_s,
+            "updater": self.updater.state(),
+            "generators": generators,
+        }
+
+    def resume(self) -> None:
+        """Take up the newest checkpoint of the folder, where there is one."""
+        checkpoint = self.folder.last()
+        if checkpoint is None:
+            return
+        state = checkpoint.training()
+        self.folder.check_data(state["data"], self.data.fingerprint)
+        load_weights(self.model, checkpoint.weights())
+        self.updater.load_state(state["updater"])
+        self.position = Position(**state["position"])
+        self.best, self.stale = state["best"], state["stale"]
+        self.elapsed_s = state["elapsed_s"]
+        self.metrics, self.saved = checkpoint.metrics, True
+        torch.set_rng_state(state["generators"]["cpu"])
+        if "cuda" in state["generators"] and self.updater.device.type == "cuda":
+            torch.cuda.set_rng_state(state["generators"]["cuda"], self.updater.device)
+        logger.info("going on after update %d of %s", self.position.update, self.folder.path)
+
+    def describe(self) -> None:
+        """Log what is about to be trained on what."""
+        n_parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        logger.info(
+            "%s parameters on %s in %s; %s training pairs, %s validation pairs, vocabulary %d; "
+            "%d batches an epoch, %.1f %% padding",
+            *(f"{n_parameters:,}", self.updater.device, self.updater.precision.name),
+            *(f"{len(self.data.train):,}", f"{len(self.data.valid):,}"),
+            *(self.model.output.out_features, len(self.stream.plan(0))),
+            100 * self.stream.padding_share(),
+        )
