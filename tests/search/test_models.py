@@ -54,12 +54,13 @@ class RecurrentModel(nn.Module):
 
 
 def randomise(model: nn.Module) -> None:
-    """Draw weights that make some outputs much likelier than others."""
-    generator = torch.Generator().manual_seed(7)
+    """Draw matrices that make some outputs much likelier than others."""
+    generator = torch.Generator().manual_seed(8)
     for parameter in model.parameters():
-        values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        parameter.data = 0.7 * values
-    model.eval()
+        if parameter.dim() > 1:
+            values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.data = 0.6 * values
+    model.double().eval()
 
 
 @cache
@@ -81,7 +82,7 @@ def transformer() -> Transformer:
     )
     model = Transformer(
         config, source_vocab_size=VOCAB_SIZE, target_vocab_size=VOCAB_SIZE, pad_id=PAD
-    ).double()
+    )
     randomise(model)
     return model
 
@@ -104,8 +105,8 @@ def find(
 
 def log_probabilities(model: Model[Any], source: Tensor, tokens: list[int]) -> Tensor:
     """Of each token and what may follow the last [T + 1, V], by one step over all of them."""
-    state = model.start(source)
     with torch.inference_mode():
+        state = model.start(source)
         return model.step(torch.tensor([[BOS, *tokens]]), state)[0].log_softmax(dim=1)
 
 

@@ -60,6 +60,8 @@ def test_a_batch_holds_the_rows_asked_for(
     assert batch.source.shape[1] == grid_length(max(len(source) + 1 for source, _ in chosen))
     assert batch.target.shape == batch.labels.shape
     assert batch.labels.shape[1] == grid_length(max(len(target) + 1 for _, target in chosen))
+    real = batch.labels.flatten()[batch.label_positions]
+    assert real.tolist() == [label for _, target in chosen for label in [*target, EOS_ID]]
     assert batch.n_source_tokens == int((batch.source != PAD_ID).sum())
     assert batch.n_target_tokens == int((batch.labels != PAD_ID).sum())
 

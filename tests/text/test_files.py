@@ -75,11 +75,13 @@ def test_an_empty_file_is_an_input_error(tmp_path: Path, content: bytes) -> None
         list(read_lines(file))
 
 
-def test_a_missing_file_and_a_folder_are_input_errors(tmp_path: Path) -> None:
+def test_what_is_no_readable_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no-such does not exist"):
         list(read_lines(tmp_path / "no-such"))
     with pytest.raises(InputError, match="is a folder"):
         list(read_lines(tmp_path))
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        list(read_lines(tmp_path / ("x" * 300)))
 
 
 def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:

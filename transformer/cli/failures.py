@@ -30,7 +30,9 @@ def unknown_setting(
         return f"there is no setting {key} with data={kind}; it belongs to {owners}"
     if key in groups or any(name.startswith(f"{key}.") for name in known):
         return None
-    in_force = [name for name, each in known.items() if not each.kinds or kind in (None, *each.kinds)]
+    in_force = [
+        name for name, each in known.items() if not each.kinds or kind in (None, *each.kinds)
+    ]
     names = in_force if "." in key else [*in_force, *groups]
     return f"there is no setting {key}; {_hint(key, names)}"
 

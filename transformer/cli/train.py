@@ -1,14 +1,29 @@
 """transformer train."""
 
-from transformer.cli.command import Command
+from transformer.cli.command import Command, emit
 from transformer.config import TrainSettings
 
 
+SHOWN = 5  # translations of the test split
+
+
 def run(settings: TrainSettings) -> None:
-    """Train, or go on where the run in `run_dir` stopped."""
+    """Train, or go on where the run in `run_dir` stopped; then translate and score the test."""
+    from transformer.evaluation import evaluate_run
     from transformer.training import train
 
-    train(settings)
+    result = train(settings)
+    metric = settings.training.metric.name
+    emit(f"{result.update} updates; best validation {metric} {result.best:.2f}")
+    evaluation = evaluate_run(settings)
+    if evaluation is not None:
+        emit(f"\n{evaluation.samples(SHOWN)}\n\n{evaluation.table()}")
+    emit(
+        f"""
+next: transformer translate checkpoint={settings.run_dir} input=FILE output=FILE
+      transformer evaluate checkpoint={settings.run_dir} source=FILE reference=FILE
+      tensorboard --logdir {settings.run_dir}/tensorboard"""
+    )
 
 
 COMMAND = Command(

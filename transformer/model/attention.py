@@ -57,4 +57,4 @@ class Attention(nn.Module):
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output(gathered.transpose(1, 2).flatten(2))
+        return self.output(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

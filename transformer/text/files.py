@@ -121,11 +121,11 @@ def naming(setting: str) -> Iterator[None]:
 
 
 def _open(path: Path) -> BufferedReader:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a text file")
     try:
         return path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, not a text file") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error

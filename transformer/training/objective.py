@@ -28,14 +28,18 @@ def token_loss(hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float)
     dtype = hidden.dtype
     if torch.is_autocast_enabled(device_type):
         dtype = torch.get_autocast_dtype(device_type)
-    return TokenLoss(*FusedLoss.apply(hidden, weight, labels, smoothing, dtype))
+    return TokenLoss(
+        *FusedLoss.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, labels, smoothing, dtype
+        )
+    )
 
 
 class FusedLoss(torch.autograd.Function):
     """Smoothed loss and NLL of an output layer, with gradients for its input and its weight."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 -- autograd passes them by position
         ctx: Any,
         hidden: Tensor,
         weight: Tensor,
@@ -45,9 +49,11 @@ class FusedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         needed = any(ctx.needs_input_grad)
         with torch.autocast(hidden.device.type, enabled=False):
-            chunks = zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
             work = Output(weight, smoothing, dtype, needed)
-            gradients = [work.add(x.to(dtype), y) for x, y in chunks]
+            gradients = [
+                work.add(hidden[i : i + CHUNK].to(dtype), labels[i : i + CHUNK])
+                for i in range(0, len(labels), CHUNK)
+            ]
         if needed:
             hidden_gradient = torch.cat(gradients).to(hidden.dtype)
             ctx.save_for_backward(hidden_gradient, work.gradient)

@@ -80,9 +80,7 @@ class RunFolder:
             tokenizers.save(tokenizer)
             save_settings(self.settings, self.path / "config.yaml")
         except OSError as error:
-            raise InputError(
-                f"run_dir={self.path} cannot be written: {error.strerror}"
-            ) from error
+            raise InputError(f"run_dir={self.path} cannot be written: {error.strerror}") from error
 
     def last(self) -> Checkpoint | None:
         """The newest checkpoint, or None."""

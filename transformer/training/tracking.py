@@ -4,10 +4,11 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -32,7 +33,7 @@ class Window:
     nll: list[Tensor] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
-    def add(self, batches: list[Batch], result: UpdateResult) -> None:
+    def add(self, batches: Sequence[Batch], result: UpdateResult) -> None:
         """Count one update."""
         for batch in batches:
             self.n_source_tokens += batch.n_source_tokens
@@ -69,7 +70,7 @@ class Tracker:
         self.best = "-"
 
     def update(
-        self, number: int, batches: list[Batch], result: UpdateResult, share_done: float
+        self, number: int, batches: Sequence[Batch], result: UpdateResult, share_done: float
     ) -> None:
         """Tell of update `number`."""
         self.window.add(batches, result)
@@ -139,7 +140,13 @@ class Display:
             disable=not self.live,
         )
         self.task = self.progress.add_task("starting", total=1.0)
+        stderr = sys.stderr
         self.progress.start()
+        # The log goes where the display, now in place of sys.stderr, can make room for it.
+        self.handlers = [handler for handler in stream_handlers() if handler.stream is stderr]
+        self.stderr = stderr
+        for handler in self.handlers:
+            handler.setStream(sys.stderr)
 
     def show(self, share_done: float, text: str | None = None) -> None:
         """Move the bar to `share_done` of 1."""
@@ -151,6 +158,13 @@ class Display:
     def close(self) -> None:
         """Take the line away."""
         self.progress.stop()
+        for handler in self.handlers:
+            handler.setStream(self.stderr)
+
+
+def stream_handlers() -> list[logging.StreamHandler[Any]]:
+    """The handlers of the root logger that write to a stream."""
+    return [h for h in logging.root.handlers if isinstance(h, logging.StreamHandler)]
 
 
 @contextmanager
@@ -169,7 +183,7 @@ def log_to(file: Path) -> Iterator[None]:
 
 def peak_memory() -> float:
     """The most memory used so far, in bytes: of the GPU where there is one, else of the process."""
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated()
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

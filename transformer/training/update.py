@@ -48,9 +48,7 @@ class Updater:
         self.max_norm = float("inf") if config.clip_norm is None else config.clip_norm
         self.device = next(model.parameters()).device
         self.optimizer = build_optimizer(model, config)
-        self.scaler = torch.amp.GradScaler(
-            self.device.type, enabled=precision is Precision.fp16
-        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision is Precision.fp16)
 
     def update(self, batches: Sequence[Batch], number: int) -> UpdateResult:
         """Update `number` (from 1), from the gradient of the mean loss over all labels."""
@@ -58,10 +56,10 @@ class Updater:
         n_labels = sum(batch.n_target_tokens for batch in batches)
         nll = torch.zeros((), device=self.device)
         for batch in batches:
-            batch = batch.to(self.device, non_blocking=True)
+            moved = batch.to(self.device, non_blocking=True)
             with autocast(self.precision, self.device):
-                loss = batch_loss(self.model, batch, self.smoothing)
-            self.scaler.scale(loss.smoothed / n_labels).backward()
+                loss = batch_loss(self.model, moved, self.smoothing)
+            self.scaler.scale(loss.smoothed / n_labels).backward()  # type: ignore[no-untyped-call]
             nll += loss.nll
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)

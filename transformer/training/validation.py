@@ -56,6 +56,7 @@ class Validator:
         precision: Precision,
     ) -> None:
         self.data = data
+        self.settings = settings
         self.device = device
         self.precision = precision
         self.language = settings.data.target
@@ -69,7 +70,9 @@ class Validator:
     def validate(self, model: Transformer) -> Validation:
         """Score `model`, which is in training mode again afterwards."""
         model.eval()
-        translator = Translator(model, self.data.tokenizers, self.device, self.precision)
+        translator = Translator(
+            model, self.settings, self.data.tokenizers, self.device, self.precision
+        )
         texts = [t.text for t in translator.translate(self.sources, self.search)]
         score = bleu(texts, self.references, self.language)
         result = Validation(self._loss(model), score.value, score.signature, texts)

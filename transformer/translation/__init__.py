@@ -1,6 +1,6 @@
 """Lines to lines with a trained model."""
 
-from transformer.translation.files import translate_file
+from transformer.translation.files import open_output, translate_file, with_progress
 from transformer.translation.translator import Translation, Translator
 
-__all__ = ["Translation", "Translator", "translate_file"]
+__all__ = ["Translation", "Translator", "open_output", "translate_file", "with_progress"]

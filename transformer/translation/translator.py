@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transformer.checkpoint import Checkpoint, find_checkpoint
-from transformer.config import Precision, SearchConfig
+from transformer.config import Precision, SearchConfig, TrainSettings
 from transformer.device import autocast, choose_device, choose_precision
 from transformer.model import Transformer
 from transformer.search import Hypothesis, search
@@ -39,9 +39,15 @@ class Translator:
     """A model with its tokenizers, ready to translate."""
 
     def __init__(
-        self, model: Transformer, tokenizers: Tokenizers, device: torch.device, precision: Precision
+        self,
+        model: Transformer,
+        settings: TrainSettings,
+        tokenizers: Tokenizers,
+        device: torch.device,
+        precision: Precision,
     ) -> None:
         self.model = model
+        self.settings = settings  # that the model was trained with
         self.tokenizers = tokenizers
         self.device = device
         self.precision = precision
@@ -53,9 +59,8 @@ class Translator:
         """The translator of a run's folder or a checkpoint's; InputError where there is none."""
         place = choose_device(device)
         loaded = Checkpoint(find_checkpoint(checkpoint))
-        return cls(
-            loaded.model(place), loaded.tokenizers, place, choose_precision(precision, place)
-        )
+        arithmetic = choose_precision(precision, place)
+        return cls(loaded.model(place), loaded.settings, loaded.tokenizers, place, arithmetic)
 
     def translate(self, lines: Iterable[str], config: SearchConfig) -> Iterator[Translation]:
         """The translation of each line, in order; reads WINDOW lines ahead."""

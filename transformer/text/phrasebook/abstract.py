@@ -103,8 +103,22 @@ class Phrase:
 
 
 # "own" is a possessive bound by the subject, "plain" a bare plural.
-DETERMINERS = ("a", "the", "this", "these", "owner", "own", "number", "few", "plain", "which",
-               "name", "next", "last", "ordinal")
+DETERMINERS = (
+    "a",
+    "the",
+    "this",
+    "these",
+    "owner",
+    "own",
+    "number",
+    "few",
+    "plain",
+    "which",
+    "name",
+    "next",
+    "last",
+    "ordinal",
+)
 
 
 @dataclass(frozen=True, slots=True)

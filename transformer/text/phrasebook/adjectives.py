@@ -81,12 +81,24 @@ def _adjective(row: str) -> Adjective:
     de, _, stem = de_forms.partition(":")
     attribute, predicate = _forms(chinese)
     named = frozenset(kind.replace("_", " ") for kind in kinds.split())
-    return Adjective(en, en_more, de, stem or de, de_more, predicate or attribute.removesuffix("的"),
-                     attribute, named, uses.strip())
+    return Adjective(
+        en,
+        en_more,
+        de,
+        stem or de,
+        de_more,
+        predicate or attribute.removesuffix("的"),
+        attribute,
+        named,
+        uses.strip(),
+    )
 
 
 @cache
 def fitting(noun: Noun, use: str) -> tuple[Adjective, ...]:
     """The adjectives that can be said of the noun, in that use."""
-    return tuple(a for a in adjectives()
-                 if use in a.uses and (noun.kind in a.kinds or f"={noun.en}" in a.kinds))
+    return tuple(
+        a
+        for a in adjectives()
+        if use in a.uses and (noun.kind in a.kinds or f"={noun.en}" in a.kinds)
+    )

@@ -3,7 +3,17 @@
 from functools import cache
 
 from transformer.text.phrasebook.abstract import (
-    Amount, Clause, Nominal, Phrase, Place, Predicate, Pronoun, Sentence, Time, Verb, Wh,
+    Amount,
+    Clause,
+    Nominal,
+    Phrase,
+    Place,
+    Predicate,
+    Pronoun,
+    Sentence,
+    Time,
+    Verb,
+    Wh,
 )
 from transformer.text.phrasebook.patterns import fill, question_word, tidy
 from transformer.text.phrasebook.pronouns import POSSESSIVES, person_of
@@ -11,8 +21,13 @@ from transformer.text.phrasebook.quantities import measure, money, number_word, 
 from transformer.text.phrasebook.times import time_text
 
 _BE = {"1s": "am", "3s": "is"}
-_FINITE_MODALS = {"can": "can", "would": "would", "should": "should", "could": "could",
-                  "may": "must"}
+_FINITE_MODALS = {
+    "can": "can",
+    "would": "would",
+    "should": "should",
+    "could": "could",
+    "may": "must",
+}
 _WORDS = {"platform": "from which platform"}
 _DOUBLING = {"get": "getting", "hop": "hopping", "begin": "beginning"}
 

@@ -30,8 +30,15 @@ from transformer.text.phrasebook.pronouns import person_of
 from transformer.text.phrasebook.quantities import measure
 from transformer.text.phrasebook.times import time_text
 
-_WORDS = {"when": "wann", "where": "wo", "where to": "wohin", "what": "was",
-          "how much": "wie viel", "how long": "wie lange", "platform": "von welchem Gleis"}
+_WORDS = {
+    "when": "wann",
+    "where": "wo",
+    "where to": "wohin",
+    "what": "was",
+    "how much": "wie viel",
+    "how long": "wie lange",
+    "platform": "von welchem Gleis",
+}
 _REFLEXIVES = {"1s": "mich", "1p": "uns"}
 
 
@@ -72,8 +79,15 @@ def clause(c: Clause, mode: str) -> str:
     elif c.time_first and isinstance(c.time, Time):
         words = [time_text(c.time, "de").rstrip(","), f.finite, *_inverted(f)]
     else:
-        words = [f.subject, f.subject_relative, f.finite, *f.pronouns, *f.middle, f.bracket,
-                 f.prefix]
+        words = [
+            f.subject,
+            f.subject_relative,
+            f.finite,
+            *f.pronouns,
+            *f.middle,
+            f.bracket,
+            f.prefix,
+        ]
     return " ".join(filter(None, words + f.relatives))
 
 
@@ -132,7 +146,7 @@ def _middle(c: Clause, recipient: Phrase | None) -> list[str]:
     words += [near, late, far]
     if c.predicate is not None:
         words.append(predicate(c.predicate))
-    return words
+    return [word for word in words if word]
 
 
 def _negates_article(c: Clause) -> bool:

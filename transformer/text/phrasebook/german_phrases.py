@@ -9,14 +9,25 @@ from transformer.text.phrasebook.quantities import measure, money, number_word, 
 
 # Columns: masculine, feminine, neuter, plural.
 _COLUMNS = {"m": 0, "f": 1, "n": 2, "p": 3}
-_THE = {"N": "der die das die", "A": "den die das die", "D": "dem der dem den",
-        "G": "des der des der"}
+_THE = {
+    "N": "der die das die",
+    "A": "den die das die",
+    "D": "dem der dem den",
+    "G": "des der des der",
+}
 _EIN = {"N": " e  e", "A": "en e  e", "D": "em er em en", "G": "es er es er"}
 _STRONG = {"N": "er e es e", "A": "en e es e", "D": "em er em en", "G": "en er en er"}
 _WEAK = {"N": "e e e en", "A": "en e e en", "D": "en en en en", "G": "en en en en"}
 _MIXED = {"N": "er e es en", "A": "en e es en", "D": "en en en en", "G": "en en en en"}
-_CONTRACTIONS = {"in dem": "im", "an dem": "am", "zu dem": "zum", "zu der": "zur",
-                 "in das": "ins", "an das": "ans", "von dem": "vom"}
+_CONTRACTIONS = {
+    "in dem": "im",
+    "an dem": "am",
+    "zu dem": "zum",
+    "zu der": "zur",
+    "in das": "ins",
+    "an das": "ans",
+    "von dem": "vom",
+}
 _ARTICLELESS = ("name", "number", "few", "plain")
 INDEFINITE = ("a", "number", "few", "plain", "name")
 
@@ -61,8 +72,9 @@ def _determiner(p: Phrase, column: str, case: str, negative: bool) -> str:
         return stem + _cell(_STRONG, column, case).replace("en", "es" if case == "G" else "en")
     if kind == "number":
         return number_word(p.number, "de")
-    return {"few": "ein paar", "plain": "", "name": ""}.get(kind) or \
-        ("" if kind in _ARTICLELESS else _cell(_THE, column, case))
+    return {"few": "ein paar", "plain": "", "name": ""}.get(kind) or (
+        "" if kind in _ARTICLELESS else _cell(_THE, column, case)
+    )
 
 
 def _ein_ending(column: str, case: str) -> str:

@@ -8,9 +8,16 @@ _SEIN = {"1s": "bin", "3s": "ist"}
 _WAR = {"1s": "war", "3s": "war"}
 _HABEN = {"1s": "habe", "3s": "hat"}
 # Singular and plural; the singular serves the first and the third person.
-_MODALS = {"can": ("kann", "können"), "must": ("muss", "müssen"), "would": ("möchte", "möchten"),
-           "should": ("sollte", "sollten"), "wanted": ("wollte", "wollten"),
-           "had": ("musste", "mussten"), "could": ("konnte", "konnten"), "may": ("darf", "dürfen")}
+_MODALS = {
+    "can": ("kann", "können"),
+    "must": ("muss", "müssen"),
+    "would": ("möchte", "möchten"),
+    "should": ("sollte", "sollten"),
+    "wanted": ("wollte", "wollten"),
+    "had": ("musste", "mussten"),
+    "could": ("konnte", "konnten"),
+    "may": ("darf", "dürfen"),
+}
 
 
 def verb_forms(c: Clause, person: str) -> tuple[str, str, str]:
@@ -48,5 +55,5 @@ def infinitive(verb: Verb) -> str:
 
 
 def zu_infinitive(verb: Verb) -> str:
-    """"zu kaufen", "anzurufen"."""
+    """ "zu kaufen", "anzurufen"."""
     return f"{verb.de_prefix}zu{verb.de}" if verb.de_prefix else f"zu {verb.de}"

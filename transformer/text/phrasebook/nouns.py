@@ -380,15 +380,26 @@ def _plural(noun: str) -> str:
 def _noun(kind: str, row: str) -> Noun:
     english, german, chinese, *place = (field.strip() for field in row.split("|"))
     en, _, en_plural = english.partition("/")
-    article, _, words = german.rpartition(" ") if german.split(" ")[0] in _GENDERS else ("", "", german)
+    article, _, words = (
+        german.rpartition(" ") if german.split(" ")[0] in _GENDERS else ("", "", german)
+    )
     de, _, de_plural = words.partition("/")
     classifier, _, zh = chinese.rpartition(" ")
     if kind == "container":
         classifier, zh = zh, ""
     plural_only = article == "p"
-    return Noun(kind, en, en if plural_only else en_plural or _plural(en), de.rstrip("~"),
-                de if plural_only else de_plural, _GENDERS.get(article, ""), de.endswith("~"), zh,
-                classifier, *(place[0].split() if place else ()))
+    return Noun(
+        kind,
+        en,
+        en if plural_only else en_plural or _plural(en),
+        de.rstrip("~"),
+        de if plural_only else de_plural,
+        _GENDERS.get(article, ""),
+        de.endswith("~"),
+        zh,
+        classifier,
+        *(place[0].split() if place else ()),
+    )
 
 
 @cache

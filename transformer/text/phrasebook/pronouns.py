@@ -3,7 +3,8 @@
 from transformer.text.phrasebook.abstract import Phrase, Pronoun
 
 PRONOUNS = {
-    p.key: p for p in (
+    p.key: p
+    for p in (
         Pronoun("i", "1s", ("I", "me"), ("ich", "mich", "mir"), "我"),
         Pronoun("we", "1p", ("we", "us"), ("wir", "uns", "uns"), "我们"),
         Pronoun("you", "2p", ("you", "you"), ("Sie", "Sie", "Ihnen"), "您"),
@@ -17,8 +18,12 @@ PRONOUNS = {
 }
 # English, German stem, Chinese
 POSSESSIVES = {
-    "i": ("my", "mein", "我"), "we": ("our", "unser", "我们"), "you": ("your", "Ihr", "您"),
-    "he": ("his", "sein", "他"), "she": ("her", "ihr", "她"), "they": ("their", "ihr", "他们"),
+    "i": ("my", "mein", "我"),
+    "we": ("our", "unser", "我们"),
+    "you": ("your", "Ihr", "您"),
+    "he": ("his", "sein", "他"),
+    "she": ("her", "ihr", "她"),
+    "they": ("their", "ihr", "他们"),
 }
 
 

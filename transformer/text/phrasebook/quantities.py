@@ -40,7 +40,7 @@ def number_word(number: int, language: str) -> str:
 
 @cache
 def ordinal_word(number: int, language: str) -> str:
-    """"second", the stem "zweit", "第二"."""
+    """ "second", the stem "zweit", "第二"."""
     if language == "zh":
         return "第" + chinese_numeral(number, counting=False)
     word = str(num2words(number, to="ordinal", lang=language))
@@ -53,11 +53,17 @@ def money(cents: int, currency: str, language: str) -> str:
     value = cents // 100 if cents % 100 == 0 else cents / 100
     if language == "zh":
         digits = "#,##0" if cents % 100 == 0 else "#,##0.00"
-        return str(format_decimal(value, format=digits, locale=LOCALES["zh"])) + _CURRENCIES_ZH[currency]
+        return (
+            str(format_decimal(value, format=digits, locale=LOCALES["zh"]))
+            + _CURRENCIES_ZH[currency]
+        )
     digits = {"en": "¤#,##0", "de": "#,##0 ¤"}[language]
-    pattern = digits if cents % 100 == 0 else digits.replace("0", "0.00", 2).replace("0.00.00", "0.00")
-    text = format_currency(value, currency, format=pattern, currency_digits=False,
-                           locale=LOCALES[language])
+    pattern = (
+        digits if cents % 100 == 0 else digits.replace("0", "0.00", 2).replace("0.00.00", "0.00")
+    )
+    text = format_currency(
+        value, currency, format=pattern, currency_digits=False, locale=LOCALES[language]
+    )
     return str(text).replace("US$", "$").replace("\u00a0", " ")
 
 
@@ -67,8 +73,11 @@ def day(ordinal: int, language: str) -> str:
     moment = date.fromordinal(ordinal)
     weekday = format_date(moment, "EEEE", locale=LOCALES[language])
     month_day = format_skeleton("MMMMd", moment, locale=LOCALES[language])
-    return {"en": f"{weekday} {month_day}", "de": f"{weekday}, dem {month_day}",
-            "zh": f"{month_day}{weekday}"}[language]
+    return {
+        "en": f"{weekday} {month_day}",
+        "de": f"{weekday}, dem {month_day}",
+        "zh": f"{month_day}{weekday}",
+    }[language]
 
 
 @cache
@@ -100,7 +109,7 @@ UNITS = {
 
 @cache
 def measure(number: int, unit: str, language: str, *, dative: bool = False) -> str:
-    """"three days": a number from two up and its unit."""
+    """ "three days": a number from two up and its unit."""
     en, en_plural, _, de_plural, de_dative, zh = UNITS[unit]
     word = number_word(number, language)
     if language == "zh":

@@ -67,17 +67,22 @@ def _weekday(values: tuple[str | int, ...], language: str) -> str:
     if language == "zh":
         return {"last": "上", "next": "下", "every": "每个"}[which] + name
     if language == "de":
-        return f"{name.lower()}s" if which == "every" else \
-            {"last": "letzten ", "next": "nächsten "}[which] + name
+        return (
+            f"{name.lower()}s"
+            if which == "every"
+            else {"last": "letzten ", "next": "nächsten "}[which] + name
+        )
     return f"on {name}s" if which == "every" else f"{which} {name}"
 
 
 def _distance(values: tuple[str | int, ...], language: str) -> str:
     which, number, unit = str(values[0]), int(values[1]), str(values[2])
     text = measure(number, unit, language, dative=True)
-    pattern = {"ago": {"en": "{} ago", "de": "vor {}", "zh": "{}前"},
-               "in": {"en": "in {}", "de": "in {}", "zh": "{}后"},
-               "since": {"en": "for {}", "de": "seit {}", "zh": "{}"}}[which][language]
+    pattern = {
+        "ago": {"en": "{} ago", "de": "vor {}", "zh": "{}前"},
+        "in": {"en": "in {}", "de": "in {}", "zh": "{}后"},
+        "since": {"en": "for {}", "de": "seit {}", "zh": "{}"},
+    }[which][language]
     return pattern.format(text)
 
 
@@ -85,5 +90,12 @@ def _clock(values: tuple[str | int, ...], language: str) -> str:
     return clock(int(values[0]), language)
 
 
-_KINDS = {"word": _word, "word clock": _word_clock, "date": _date, "date clock": _date_clock,
-          "weekday": _weekday, "distance": _distance, "clock": _clock}
+_KINDS = {
+    "word": _word,
+    "word clock": _word_clock,
+    "date": _date,
+    "date clock": _date_clock,
+    "weekday": _weekday,
+    "distance": _distance,
+    "clock": _clock,
+}

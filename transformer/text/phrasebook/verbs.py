@@ -111,8 +111,9 @@ GROUPS = {
 
 
 def _kinds(field: str) -> tuple[str, ...]:
-    return tuple(kind for word in field.split()
-                 for kind in GROUPS.get(word, (word.replace("_", " "),)))
+    return tuple(
+        kind for word in field.split() for kind in GROUPS.get(word, (word.replace("_", " "),))
+    )
 
 
 def _regular_past(verb: str) -> str:
@@ -121,17 +122,33 @@ def _regular_past(verb: str) -> str:
 
 def _verb(row: str) -> Verb:
     english, german, zh, subjects, objects, determiners, places, uses = (
-        field.strip() for field in row.split(" | "))
+        field.strip() for field in row.split(" | ")
+    )
     en, *past = english.split("/")
     base = en.partition(" ")[0]
     reflexive = german.startswith("sich ")
     infinitive, third, participle, auxiliary, governs = german.removeprefix("sich ").split()
     prefix, _, stem = infinitive.rpartition("|")
     regular = _regular_past(base)
-    return Verb(en.replace(" {o}", "").replace(" {r}", "").replace(" {t}", ""), en, past[0] if past else regular,
-                past[1] if past else regular, prefix, stem, third, participle, auxiliary,
-                governs.replace("_", " "), reflexive, zh, _kinds(subjects),
-                _kinds(objects), tuple(determiners.split()), _kinds(places), frozenset(uses))
+    return Verb(
+        en.replace(" {o}", "").replace(" {r}", "").replace(" {t}", ""),
+        en,
+        past[0] if past else regular,
+        past[1] if past else regular,
+        prefix,
+        stem,
+        third,
+        participle,
+        auxiliary,
+        governs.replace("_", " "),
+        reflexive,
+        zh,
+        _kinds(subjects),
+        _kinds(objects),
+        tuple(determiners.split()),
+        _kinds(places),
+        frozenset(uses),
+    )
 
 
 @cache
