@@ -3,7 +3,6 @@
 from transformer.cli.command import Command, emit
 from transformer.config import TrainSettings
 
-
 SHOWN = 5  # translations of the test split
 
 

@@ -139,7 +139,7 @@ def _predicate(p: Predicate, negated: bool) -> str:
     if p.standard is not None:
         return f"比{phrase(p.standard)}{p.adjective.zh}"
     if "x" in p.adjective.uses:
-        return {"生病/病了": "病了"}.get(p.adjective.zh, p.adjective.zh)
+        return p.adjective.zh
     return "不" + p.adjective.zh if negated else _DEGREES[p.degree].format(p.adjective.zh)
 
 

@@ -1,0 +1,204 @@
+"""Sentences about what people do: the verbs of the lexicon in every tense, mood and frame."""
+
+from dataclasses import replace
+from functools import cache
+from random import Random
+
+from transformer.text.phrasebook import choices
+from transformer.text.phrasebook.abstract import Clause, Phrase, Pronoun, Sentence, Verb, Wh
+from transformer.text.phrasebook.choices import I, WE, YOU
+from transformer.text.phrasebook.frames import frames
+from transformer.text.phrasebook.pronouns import PRONOUNS
+from transformer.text.phrasebook.verbs import verbs
+
+Subject = Phrase | Pronoun
+# Nobody does these on purpose or twice: their perfect takes neither "already" nor "yet".
+_MISHAPS = ("lose", "leave", "miss")
+_TENSES = {"p": "past", "f": "future", "n": "present", "r": "perfect"}
+
+
+@cache
+def verbs_for(use: str, subject: str = "person") -> tuple[Verb, ...]:
+    """The verbs with that use and kind of subject."""
+    return tuple(v for v in verbs() if use in v.uses and subject in v.subjects)
+
+
+def say(key: str, *clauses: Clause) -> Sentence:
+    return Sentence(frames()[key], clauses)
+
+
+def act(rng: Random, verb: Verb, subject: Subject, *, single: bool = False,
+        placed: float = 0.4) -> Clause:
+    """A clause of the verb with its arguments, in the present."""
+    goal = "{p}" in verb.zh
+    place = None
+    if verb.places and (goal or rng.random() < placed):
+        place = choices.somewhere(rng, verb.places)
+    recipient = None
+    if "{r}" in verb.en:
+        recipient = _recipient(rng, subject)
+    thing = choices.patient(rng, verb, subject, single=single)
+    if isinstance(thing, Phrase) and thing.noun.kind == "kin" and isinstance(subject, Phrase):
+        subject = rng.choice((I, WE))
+        thing = replace(thing, owner=subject.key)
+    return Clause(subject, verb, object=thing, recipient=recipient, place=place)
+
+
+def _recipient(rng: Random, subject: Subject) -> Subject:
+    if subject is YOU:
+        return rng.choice((I, WE))
+    other = choices.kin(rng)
+    return replace(other, determiner="own", owner=subject.key) if isinstance(subject, Pronoun) else \
+        PRONOUNS["i"]
+
+
+def in_tense(rng: Random, c: Clause, use: str, *, negated: float = 0.15, fronted: bool = True) -> Clause:
+    """The clause in the tense of the letter, with a time that asks for it."""
+    tense = _TENSES[use]
+    denies = rng.random() < negated
+    if tense == "perfect":
+        mishap = c.verb.key in _MISHAPS
+        only_yet = c.verb.key == "find"
+        return replace(c, tense=tense, already=not mishap, negated=only_yet or denies and not mishap)
+    if tense == "present":
+        return replace(c, negated=denies and c.verb.key in ("need", "have", "speak"))
+    time = choices.past(rng) if tense == "past" else choices.future(rng)
+    denies = denies and c.verb.key not in _MISHAPS and not (c.place and c.verb.key != "go")
+    return replace(c, tense=tense, negated=denies, time=time,
+                   time_first=fronted and rng.random() < 0.3)
+
+
+def in_mood(rng: Random, c: Clause, modal: str = "", *, fronted: bool = True) -> Clause:
+    """The clause with a modal verb, about the future or (wanted, had, could) the past."""
+    modal = modal or rng.choice(("can", "can", "must", "must", "would", "would", "should",
+                                 "wanted", "had", "could"))
+    back = modal in ("wanted", "had", "could")
+    time = None
+    if back or rng.random() < 0.5:
+        time = choices.past(rng) if back else choices.future(rng)
+    negated = modal == "could" or modal in ("can", "must") and rng.random() < 0.4
+    if modal == "can" and not negated and c.verb.key == "find":
+        negated = True
+    return replace(c, modal=modal, time=time, negated=negated,
+                   time_first=time is not None and fronted and rng.random() < 0.3)
+
+
+def _affirm(rng: Random, uses: str, *, subject: Subject, single: bool = False,
+            placed: float = 0.4) -> tuple[Clause, str]:
+    use = rng.choice(uses)
+    verb = rng.choice(verbs_for(use))
+    return act(rng, verb, subject, single=single, placed=placed), use
+
+
+def clause(rng: Random, uses: str, subject: Subject | None = None, *, fronted: bool = True,
+           modal: str = "") -> Clause:
+    """A finite clause in one of the uses (letters of the verb table)."""
+    denies = rng.random() < 0.25
+    c, use = _affirm(rng, uses, subject=subject or choices.person(rng), single=denies,
+                     placed=0.15 if denies else 0.4)
+    if use == "m":
+        made = in_mood(rng, c, modal, fronted=fronted)
+    else:
+        made = in_tense(rng, c, use, negated=float(denies), fronted=fronted)
+    return made if denies or not made.negated else _singular(made)
+
+
+def _singular(c: Clause) -> Clause:
+    if isinstance(c.object, Phrase) and c.object.determiner in ("number", "few"):
+        return replace(c, object=replace(c.object, determiner="a", number=1))
+    return c
+
+
+def statement(rng: Random) -> Sentence:
+    return say("say", clause(rng, "ppffmmmmnr"))
+
+
+def question(rng: Random) -> Sentence:
+    """A question that wants yes or no."""
+    kind = rng.choice("rrmmmd")
+    if kind == "r":
+        c, _ = _affirm(rng, "r", subject=YOU, single=True)
+        if c.verb.key in (*_MISHAPS, "find"):
+            return question(rng)
+        return say("ask", replace(c, tense="perfect", already=True))
+    subject, modal = rng.choice(((I, "can"), (WE, "can"), (YOU, "would"), (WE, "must"),
+                                 (I, "must"), (WE, "should")))
+    c, _ = _affirm(rng, "m", subject=subject)
+    if c.verb.key == "find":
+        return question(rng)
+    c = in_mood(rng, c, modal, fronted=False)
+    return say(rng.choice(("ask", "ask", "whether know you", "whether tell", "whether like know"))
+               if subject is not YOU else "ask", replace(c, negated=False))
+
+
+def ask_possession(rng: Random) -> Sentence:
+    """"Do you have a map?", "Do you need a taxi?", "Do you speak German?"."""
+    c, _ = _affirm(rng, "n", subject=YOU, single=True, placed=0)
+    if "g" in c.verb.uses or c.verb.key in ("like", "stay"):
+        return ask_possession(rng)
+    return say("ask", c)
+
+
+_WH_FRAMES = ("ask", "ask", "wh tell", "wh know you", "wh know not", "wh like know", "wh forgot")
+
+
+def wh_question(rng: Random) -> Sentence:
+    """"Where can I buy ...", "When did you ...", alone or embedded."""
+    kind = rng.choice(("where", "where", "when", "when past"))
+    if kind == "where":
+        verb = rng.choice(verbs_for("w") if rng.random() < 0.6 else verbs_for("i"))
+        if "{p}" in verb.zh or not verb.places and "w" not in verb.uses or verb.places[:1] == ("city",) \
+                and "w" not in verb.uses:
+            return wh_question(rng)
+        c = act(rng, verb, rng.choice((I, WE)), placed=0)
+        c = replace(c, modal=rng.choice(("can", "must")), place=Wh("where"))
+        return say(rng.choice(_WH_FRAMES[:-1]), c if c.modal == "can" else replace(c, modal="can"))
+    if kind == "when":
+        c, _ = _affirm(rng, "i", subject=rng.choice((I, WE)), single=False)
+        c = replace(c, modal=rng.choice(("can", "must")), time=Wh("when"))
+        return say(rng.choice(_WH_FRAMES), c)
+    c, _ = _affirm(rng, "p", subject=rng.choice((YOU, choices.kin(rng))))
+    key = "ask" if c.subject is YOU else rng.choice(_WH_FRAMES)
+    return say(key, replace(c, tense="past", time=Wh("when")))
+
+
+def that(rng: Random) -> Sentence:
+    """A that-clause behind a verb of hope, opinion or regret."""
+    key, uses, modal = rng.choice((
+        ("that hope", "f", ""), ("that hope", "m", "can"), ("that think", "m", "must"),
+        ("that think", "m", "should"), ("that glad", "f", ""), ("that pity", "m", "could"),
+        ("that glad", "m", "can"), ("that says", "m", "must"), ("that says", "m", "can"),
+        ("that says", "m", "should")))
+    subject = WE if key == "that says" else choices.person(rng)
+    if key == "that think" and subject is I:
+        subject = WE
+    c = clause(rng, uses, subject, fronted=False, modal=modal)
+    hopeful = key in ("that hope", "that glad")
+    return say(key, replace(c, negated=False) if hopeful and c.verb.key != "find" else c) \
+        if not (hopeful and c.verb.key == "find") else that(rng)
+
+
+def infinitive(rng: Random) -> Sentence:
+    """An infinitive with zu."""
+    key, subject = rng.choice((("to forgot", I), ("to plan", WE), ("to time", I), ("to decide", WE),
+                               ("to possible", WE), ("to forget not", YOU), ("to promise", I)))
+    c = act(rng, rng.choice(verbs_for("i")), subject)
+    if key in ("to plan", "to decide", "to promise", "to possible") and rng.random() < 0.4:
+        c = replace(c, time=choices.future(rng))
+    return say(key, c)
+
+
+def request(rng: Random) -> Sentence:
+    """A request to a waiter, a receptionist, a shop."""
+    verb = rng.choice(verbs_for("q", "staff") * 3 + verbs_for("q"))
+    c = act(rng, verb, YOU, placed=0.2)
+    personal = "{r}" in verb.en or "person" in verb.subjects
+    if verb.key.startswith("recommend") and isinstance(c.object, Phrase):
+        c = replace(c, object=choices.thing(rng, c.object.noun, "a", described=1))
+    return say("request" if personal or rng.random() < 0.7 else "please", c)
+
+
+def calling(rng: Random) -> Sentence:
+    verb = rng.choice([v for v in verbs_for("r") if v.key in
+                       ("book", "reserve", "cancel", "postpone", "rent", "order")])
+    return say("calling", in_mood(rng, act(rng, verb, I), "would", fronted=False))
