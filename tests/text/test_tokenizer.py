@@ -194,12 +194,21 @@ def test_a_symbol_that_cannot_be_a_piece_is_an_input_error(pairs: Pairs, symbol:
         train_tokenizers(pairs, TokenizerConfig(vocab_size=320, user_symbols=[symbol]))
 
 
-@pytest.mark.parametrize("line", ["x" * 100_000, "☃ nul \0", "☃ block \u2585", "☃ tab \t"])
+@pytest.mark.parametrize(
+    "line", ["x" * 100_000, "☃" * 9_999, "☃ nul \0", "☃ block \u2585", "☃ tab \t"]
+)
 def test_no_training_line_is_skipped(pairs: Pairs, line: str) -> None:
     config = TokenizerConfig(vocab_size=400, kind=TokenizerKind.char, character_coverage=1.0)
     tokenizer = train_tokenizers([*pairs, (line, "y")], config).source
     (ids,) = tokenizer.encode([f"{line[0]}y"])
     assert tokenizer.pieces(ids) == ["\u2581", line[0], "y"]
+
+
+@pytest.mark.parametrize("kind", list(TokenizerKind))
+def test_a_very_long_line_does_not_stall_training(pairs: Pairs, kind: TokenizerKind) -> None:
+    config = TokenizerConfig(vocab_size=SIZES[kind], kind=kind)
+    tokenizer = train_tokenizers([*pairs, ("x" * 200_000, "y")], config).source
+    assert len(tokenizer.encode(["x" * 200_000])[0]) < 200_002
 
 
 def test_normalization_is_chosen_by_its_setting(pairs: Pairs) -> None:

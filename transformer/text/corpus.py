@@ -10,6 +10,7 @@ from typing import Protocol
 from transformer.config import DataConfig, FilesConfig, HubConfig, PhrasebookConfig
 from transformer.text.files import FilesCorpus, digest_file, read_lines, split_lines
 from transformer.text.hub import HubCorpus
+from transformer.text.phrasebook import phrasebook
 
 __all__ = ["SPLITS", "Corpus", "open_corpus", "read_lines", "split_lines"]
 
@@ -70,7 +71,5 @@ class PhrasebookCorpus:
         return split in self._sizes
 
     def pairs(self, split: str) -> Iterator[tuple[str, str]]:
-        from transformer.text.phrasebook import phrasebook  # noqa: PLC0415
-
         config = self._config
         yield from phrasebook(config.source, config.target, split, self._sizes[split], config.seed)

@@ -20,6 +20,8 @@ N_BYTE_PIECES = 256
 
 # SentencePiece skips a training line that holds one of these: its own marks.
 _RESERVED = str.maketrans({"\0": " ", "\u2585": " "})
+# Training on a line takes time with the square of its length, so long ones are cut into parts.
+_PART = 2_000  # characters
 _LINE_ENDS = str.maketrans({"\n": " ", "\r": " "})
 # The model depends on the number of threads, so it is the same on every machine.
 _TRAINING_THREADS = 16
@@ -132,7 +134,7 @@ def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenize
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(line.translate(_RESERVED) for line in lines),
+            sentence_iterator=_in_parts(lines),
             model_writer=model,
             model_type=config.kind.value,
             vocab_size=config.vocab_size,
@@ -140,8 +142,7 @@ def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenize
             byte_fallback=config.byte_fallback,
             user_defined_symbols=config.user_symbols,
             normalization_rule_name=config.normalization.value,
-            # Longer lines would be skipped; over-long pairs are for the cleaning to drop.
-            max_sentence_length=2**30,
+            max_sentence_length=4 * _PART,  # in bytes; longer lines would be skipped
             num_threads=_TRAINING_THREADS,
             pad_id=PAD_ID,
             unk_id=UNK_ID,
@@ -152,6 +153,13 @@ def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenize
     except RuntimeError as error:
         raise InputError(_explain(str(error), config, name)) from error
     return Tokenizer(model.getvalue())
+
+
+def _in_parts(lines: Iterable[str]) -> Iterator[str]:
+    """The lines as SentencePiece takes them in whole, none skipped."""
+    for line in lines:
+        text = line.translate(_RESERVED)
+        yield from (text[start : start + _PART] for start in range(0, len(text), _PART))
 
 
 def _explain(message: str, config: TokenizerConfig, name: str) -> str:

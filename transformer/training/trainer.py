@@ -11,6 +11,7 @@ import torch
 from transformer.checkpoint import Contents, load_weights, model_weights
 from transformer.config import TrainSettings
 from transformer.device import choose_device, choose_precision, set_threads
+from transformer.metrics import require_tokenizer
 from transformer.model import Transformer
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import PAD_ID
@@ -42,6 +43,7 @@ def train(settings: TrainSettings) -> TrainingResult:
     precision = choose_precision(settings.precision, device)
     folder = RunFolder(settings)
     folder.check()
+    require_tokenizer(settings.data.target)
     data = prepare_data(settings.data, settings.tokenizer)
     folder.create(data.tokenizers)
     with log_to(folder.log):

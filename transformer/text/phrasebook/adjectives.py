@@ -25,18 +25,18 @@ old/older | alt/älter | 旧/旧 | carried vehicle facility =vase =book =map =pa
 old/older | alt/älter | 古老的 | sight =harbour =market =theatre | a
 cheap/cheaper | billig/billiger | 便宜的 | carried clothes room lodging vehicle venue ware booking | ac
 expensive/more_expensive | teuer:teur/teurer | 昂贵的/贵 | carried clothes room lodging vehicle ware booking =restaurant =bar | aptc
-beautiful/more_beautiful | schön/schöner | 漂亮的 | clothes sight ware =necklace =ring =watch room =park =beach =lake lodging | apc
-clean/cleaner | sauber/sauberer | 干净的 | tableware linen room =glass =cup =beach =lake =swimming_pool lodging | ap
+beautiful/more_beautiful | schön/schöner | 漂亮的 | clothes sight ware =necklace =ring =watch room =park =beach lodging | apc
+clean/cleaner | sauber/sauberer | 干净的 | tableware linen room =glass =cup =beach =swimming_pool lodging | ap
 dirty/dirtier | schmutzig/schmutziger | 脏 | tableware linen =beach =shower | p
-quiet/quieter | ruhig/ruhiger | 安静的 | room lodging =park =lake =beach =café =restaurant =table | apc
+quiet/quieter | ruhig/ruhiger | 安静的 | room lodging =park =beach =café =restaurant =table | apc
 comfortable/more_comfortable | bequem/bequemer | 舒服的 | clothes =car =pillow | ap
 warm/warmer | warm/wärmer | 暖和的 | =coat =jacket =sweater =scarf =blanket =hat =suit | apc
-modern/more_modern | modern/moderner | 现代化的 | =museum =gallery =theatre =cinema lodging facility =library =hospital shop | apc
+modern/more_modern | modern/moderner | 现代化的 | =museum =gallery =theatre =cinema lodging =library =hospital shop | apc
 famous/more_famous | berühmt/berühmter | 著名的/有名 | sight =restaurant =theatre =market =photographer =painting | apc
-good/better | gut/besser | 好的/好 | venue lodging =dentist =doctor =lawyer =interpreter =mechanic =photographer =guidebook =bakery =camera =bookshop | a
+good/better | gut/besser | 好 | venue lodging =dentist =doctor =lawyer =interpreter =mechanic =photographer =guidebook =bakery =camera =bookshop | i
 heavy/heavier | schwer/schwerer | 重的/重 | =suitcase =bag =backpack =parcel =laptop =tent =camera | aptc
 light/lighter | leicht/leichter | 轻便的/轻便 | =suitcase =bag =backpack =jacket =tent =bicycle =laptop =raincoat | ac
-important/more_important | wichtig/wichtiger | 重要的 | appointment =letter paper =conference =lecture | ap
+important/more_important | wichtig/wichtiger | 重要的 | appointment =letter paper =conference =lecture | ip
 interesting/more_interesting | interessant/interessanter | 有意思的 | sight event =book =magazine booking =trip | apc
 boring/more_boring | langweilig/langweiliger | 无聊的 | event =book =magazine =exhibition | p
 long/longer | lang/länger | 长 | =coat =dress =skirt =scarf =belt =raincoat =tie =necklace | aptc

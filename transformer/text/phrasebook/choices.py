@@ -167,3 +167,10 @@ def habit(rng: Random) -> Time:
     if rng.random() < 0.5:
         return Time("weekday", ("every", rng.randrange(7)))
     return Time("word", (rng.choice(words_of("habit")),))
+
+
+def count_future_times() -> int:
+    """How many values `future` can take."""
+    clocks = len(range(6 * 60, 23 * 60, 5))
+    ahead = sum(high - low + 1 for _, low, high in _UNITS_AHEAD)
+    return len(words_of("future")) + 7 + ahead + _DATES + (2 + _DATES) * clocks

@@ -35,6 +35,7 @@ calling | I am calling because {0:sub}. | Ich rufe an, weil {0:sub}. | 我打电
 if | If {1:sub}, {0:main}. | Wenn {1:sub}, {0:then}. | 如果{1:sub}，{0:then}。
 before | Before {1:sub}, {0:main}. | Bevor {1:sub}, {0:then}. | {1:inf}之前，{0:sub}。
 as soon as | As soon as {1:sub}, {0:main}. | Sobald {1:sub}, {0:then}. | {1:sub}以后，{0:sub}。
+purpose | {0:main} to {1:inf}. | {0:main}, um {1:zu}. | {0:main}{1:inf}。
 but | {0:main}, but {1:main}. | {0:main}, aber {1:main}. | {0:main}，可是{1:main}。
 """
 

@@ -172,7 +172,8 @@ park | der Park/Parks | 个 公园 | in in in
 beach/beaches | der Strand/Strände | 片 海滩 | on an an
 swimming pool | das Schwimmbad/Schwimmbäder | 个 游泳池 | at in in
 harbour | der Hafen/Häfen | 个 港口 | at an zu
-lake | der See/Seen | 个 湖 | at an an
+playground | der Spielplatz/Spielplätze | 个 游乐场 | at auf auf
+stadium | das Stadion/Stadien | 座 体育场 | at in in
 """,
     "stop": """
 railway station | der Bahnhof/Bahnhöfe | 个 火车站 | at an zu
@@ -219,11 +220,15 @@ photographer | der Fotograf~/Fotografen | 位 摄影师
 train | der Zug/Züge | 班 火车
 night train | der Nachtzug/Nachtzüge | 班 夜班火车
 bus/buses | der Bus/Busse | 班 公共汽车
+""",
+    "ferry": """
 ferry | die Fähre/Fähren | 班 渡轮
 """,
     "tram": """
 tram | die Straßenbahn/Straßenbahnen | 班 有轨电车
 underground train | die U-Bahn/U-Bahnen | 班 地铁
+""",
+    "taxi": """
 taxi | das Taxi/Taxis | 辆 出租车
 """,
     "vehicle": """
@@ -314,13 +319,13 @@ letter | der Brief/Briefe | 封 信
 appointment | der Termin/Termine | 个 预约
 trip | die Reise/Reisen | 次 旅行
 """,
-    "street": """
-street | die Straße/Straßen | 条 街
-crossing | die Kreuzung/Kreuzungen | 个 路口
+    "crossing": """
+crossing | die Kreuzung/Kreuzungen | 个 路口 | at an zu
+traffic light | die Ampel/Ampeln | 个 红绿灯 | at an zu
+bridge | die Brücke/Brücken | 座 桥 | at an zu
 """,
     "city": """
 Berlin | Berlin | 柏林
-Hamburg | Hamburg | 汉堡
 Munich | München | 慕尼黑
 Cologne | Köln | 科隆
 Frankfurt | Frankfurt | 法兰克福
@@ -338,11 +343,22 @@ Rome | Rom | 罗马
 Prague | Prag | 布拉格
 Warsaw | Warschau | 华沙
 Brussels | Brüssel | 布鲁塞尔
-Copenhagen | Kopenhagen | 哥本哈根
 Milan | Mailand | 米兰
 Venice | Venedig | 威尼斯
+""",
+    "port": """
+Hamburg | Hamburg | 汉堡
+Copenhagen | Kopenhagen | 哥本哈根
+Stockholm | Stockholm | 斯德哥尔摩
+Helsinki | Helsinki | 赫尔辛基
+Oslo | Oslo | 奥斯陆
+""",
+    "overseas": """
 Beijing | Peking | 北京
 Shanghai | Shanghai | 上海
+Tokyo | Tokio | 东京
+New York | New York | 纽约
+Hong Kong | Hongkong | 香港
 """,
     "country": """
 Germany | Deutschland | 德国

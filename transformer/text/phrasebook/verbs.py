@@ -13,9 +13,12 @@ from functools import cache
 from transformer.text.phrasebook.abstract import Verb
 
 _TABLE = """
-buy {o}/bought/bought | kaufen kauft gekauft h A | 买*{o} | person | ware clothes carried | a number few this | city shop | prfmicw
+buy {o}/bought/bought | kaufen kauft gekauft h A | 买*{o} | person | ware clothes carried | a a number few this | city shop | prfmicw
+buy {o}/bought/bought | kaufen kauft gekauft h A | 买*{o} | person | kilo-only | number | =supermarket =market | pfmi
+would like {o} | möchten möchte gemocht h A | 想要{o} | person | dish drink piece-only | a number |  | o
 buy {o}/bought/bought | kaufen kauft gekauft h A | 买*{o} | person | ticket | a number few | =railway_station =airport =bus_stop =underground_station | prfmiw
-book {o} | buchen bucht gebucht h A | 订*{o} | person | booking room | a number this |  | prfmic
+book {o} | buchen bucht gebucht h A | 订*{o} | person | room | a number this |  | prfmic
+book {o} | buchen bucht gebucht h A | 订*{o} | person | booking | a this |  | prfmic
 reserve {o} | reservieren reserviert reserviert h A | 预订*{o} | person | table | a number | venue-food | prfmi
 rent {o} | mieten mietet gemietet h A | 租*{o} | person | vehicle =holiday_flat =holiday_house | a number this | city | prfmicw
 lose {o}/lost/lost | verlieren verliert verloren h A | 把{o}弄丢* | person | carried document | own | city =airport =railway_station outdoors | prc
@@ -31,13 +34,17 @@ order {o} | bestellen bestellt bestellt h A | 点*{o} | person | dish drink | a 
 pay {o}/paid/paid | bezahlen bezahlt bezahlt h A | 付*{o} | person | money | name | venue office lodging | pmi
 call {o} | an|rufen ruft gerufen h A | 给{o}打*电话 | person | staff lodging =embassy =police_station =hospital =restaurant =bank | the |  | prfmi
 call {o} | an|rufen ruft gerufen h A | 给{o}打*电话 | person | kin | own |  | prfmi
-pick {o} up | ab|holen holt geholt h A | 接*{o} | person | kin | own | stop | pfmi
-pick {o} up | ab|holen holt geholt h A | 取*{o} | person | parcel paper ticket | the this | =post_office =railway_station =hotel =embassy | prfmi
+pick up {o} | ab|holen holt geholt h A | 接*{o} | person | kin | own | stop | pfmi
+pick up {o} | ab|holen holt geholt h A | 取*{o} | person | parcel paper ticket | the this | =post_office =railway_station =hotel =embassy | prfmi
 take {o} along/took/taken | mit|nehmen nimmt genommen h A | 带上*{o} | person | carried document =raincoat =sweater =jacket | own |  | pmi
-need {o} | brauchen braucht gebraucht h A | 需要{o} | person | linen tableware ticket vehicle clothes ware staff | a number few |  | n
+need {o} | brauchen braucht gebraucht h A | 需要{o} | person | linen tableware ticket vehicle clothes ware | a number few |  | n
+need {o} | brauchen braucht gebraucht h A | 需要{o} | person | staff taxi | a |  | n
 have {o}/had/had | haben hat gehabt h A | 有{o} | person | ware clothes vehicle | a number few |  | n
-take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | tram =train =bus =ferry | the | to:sight office shop outdoors city | pfmi
-miss {o} | verpassen verpasst verpasst h A | 错过*{o} | person | train =flight | the |  | pr
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | tram =bus | the | to:sight office shop outdoors | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | taxi | a | to:sight office shop outdoors lodging stop | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | train | the next | to:city | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | ferry | the next | to:port | pfmi
+miss {o} | verpassen verpasst verpasst h A | 错过*{o} | person | train =flight ferry | the |  | pr
 change {o} | wechseln wechselt gewechselt h A | 换*{o} | person | money | name | =bank =airport =hotel =post_office | pmi
 send {r} {o}/sent/sent | schicken schickt geschickt h A | 给{r}寄*{o} | person | parcel =postcard =book =painting =magazine | a number few |  | prfmi
 buy {r} {o}/bought/bought | kaufen kauft gekauft h A | 给{r}买*{o} | person | clothes ware =necklace =ring =watch | a | city | pfmi
@@ -50,34 +57,37 @@ meet {o}/met/met | treffen trifft getroffen h A | 跟{o}见*面 | person | staff
 ask {o} | fragen fragt gefragt h A | 问*{o} | person | staff | the |  | pmi
 thank {o} | danken dankt gedankt h D | 感谢*{o} | person | staff | the |  | prmi
 help {o} | helfen hilft geholfen h D | 帮助*{o} | person | kin | own |  | prfmi
-wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train staff | the | stop | ngpms
+wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train staff | the |  | ngpms
 wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | kin | own | stop venue | ngpms
 ask for {o} | bitten bittet gebeten h um_A | 要*{o} | person | room linen | a number |  | pr
 look forward to {o} | sich freuen freut gefreut h auf_A | 很期待{o} | person | event =trip =excursion =boat_trip | the |  | ng
 complain about {o} | sich beschweren beschwert beschwert h über_A | 投诉*{o} | person | staff facility | the |  | pm
 open {o} | auf|machen macht gemacht h A | 打开*{o} | staff | opening =suitcase =bag | the this |  | q
 close {o} | zu|machen macht gemacht h A | 关上*{o} | staff | opening | the this |  | q
-switch {o} on | ein|schalten schaltet geschaltet h A | 打开*{o} | staff | facility-switch | the |  | q
-switch {o} off | aus|schalten schaltet geschaltet h A | 关掉*{o} | staff | facility-switch | the |  | q
-repair {o} | reparieren repariert repariert h A | 修理*{o} | staff | facility vehicle =watch =camera =laptop | this the |  | q
-clean {o} | putzen putzt geputzt h A | 打扫*{o} | staff | =room =single_room =double_room | the this |  | q
+switch on {o} | ein|schalten schaltet geschaltet h A | 打开*{o} | staff | facility-switch | the |  | q
+switch off {o} | aus|schalten schaltet geschaltet h A | 关掉*{o} | staff | facility-switch | the |  | q
+repair {o} | reparieren repariert repariert h A | 修理*{o} | staff | vehicle =watch =camera =laptop =umbrella | owner |  | q
+repair {o} | reparieren repariert repariert h A | 修理*{o} | staff | facility | the |  | q
+clean {o} | putzen putzt geputzt h A | 打扫*{o} | staff | =room | owner |  | q
+have {o} repaired/had/had | reparieren_|lassen lässt lassen h A | 请人修理{o} | person | =watch =camera =laptop =mobile_phone =umbrella =bicycle =motorbike =car | own |  | L
+have {o} cleaned/had/had | reinigen_|lassen lässt lassen h A | 请人清洗{o} | person | clothes | own |  | L
 clean {o} | reinigen reinigt gereinigt h A | 清洗*{o} | staff | clothes | this |  | q
 check {o} | prüfen prüft geprüft h A | 检查*{o} | staff | bill paper =passport =ticket | the this |  | q
 sign {o} | unterschreiben unterschreibt unterschrieben h A | 签*{o} | person | paper | this the |  | rfmiq
-fill {o} in | aus|füllen füllt gefüllt h A | 填写*{o} | person | =form | this the |  | rfmiq
+fill in {o} | aus|füllen füllt gefüllt h A | 填写*{o} | person | =form | this the |  | rfmiq
 exchange {o} | um|tauschen tauscht getauscht h A | 退换*{o} | person | clothes carried =lamp | this |  | m
-try {o} on/tried/tried | an|probieren probiert probiert h A | 试穿*{o} | person | clothes | this |  | mr
+try on {o}/tried/tried | an|probieren probiert probiert h A | 试穿*{o} | person | clothes | this |  | mr
 photograph {o} | fotografieren fotografiert fotografiert h A | 拍摄*{o} | person | sight | the this |  | prmi
 cancel {o}/cancelled/cancelled | stornieren storniert storniert h A | 取消*{o} | person | booking | this the |  | prmi
 postpone {o} | verschieben verschiebt verschoben h A | 推迟*{o} | person | appointment =excursion =language_course =boat_trip | the |  | prmi
-hand {o} in | ab|geben gibt gegeben h A | 交*{o} | person | =key form-only | the | =hotel =embassy | prmiq
+hand in {o} | ab|geben gibt gegeben h A | 交*{o} | person | =key form-only | the | =hotel =embassy | prmiq
 get off/got/got | aus|steigen steigt gestiegen s - | 下*车 | person |  |  | city =railway_station =airport =castle =town_hall =harbour =bus_stop | mi
 change trains | um|steigen steigt gestiegen s - | 换*车 | person |  |  | city | pfmi
-depart | ab|fahren fährt gefahren s - | 发*车 | train |  |  | platform | npt
+depart | ab|fahren fährt gefahren s - | 发*车 | train ferry |  |  | platform | npt
 arrive | an|kommen kommt gekommen s - | 到达*{p} | train person |  |  | city =airport =railway_station | pfmt
 go/went/gone | gehen geht gegangen s - | 去*{p} | person |  |  | to:sight office venue shop outdoors | pfmi
 travel/travelled/travelled | fahren fährt gefahren s - | 去*{p} | person |  |  | to:city | pfmi
-fly/flew/flown | fliegen fliegt geflogen s - | 坐飞机去*{p} | person |  |  | to:city country | pfmi
+fly/flew/flown | fliegen fliegt geflogen s - | 坐飞机去*{p} | person |  |  | to:city overseas country | pfmi
 come/came/come | kommen kommt gekommen s - | 来自{p} | person |  |  | from:country | n
 stay | wohnen wohnt gewohnt h - | 住在{p} | person |  |  | lodging | ngpf
 stay | bleiben bleibt geblieben s - | 待*{t} | person |  |  | city lodging | d
@@ -90,7 +100,7 @@ end | auf|hören hört gehört h - | 结束 | event |  |  |  | e
 open | auf|machen macht gemacht h - | 开门 | opens |  |  |  | h
 close | zu|machen macht gemacht h - | 关门 | opens |  |  |  | h
 last {t} | dauern dauert gedauert h - | 要{t} | event |  |  |  | l
-cost/cost/cost | kosten kostet gekostet h A | {o} | ware | money | name |  | l
+cost {o}/cost/cost | kosten kostet gekostet h A | {o} | ware | money | name |  | l
 hurt/hurt/hurt | weh|tun tut getan h - | 疼 | limb |  |  |  | s
 work | funktionieren funktioniert funktioniert h - | 能用 | facility |  |  |  | l
 speak {o}/spoke/spoken | sprechen spricht gesprochen h A | 会说{o} | person | language | name |  | n
@@ -99,6 +109,13 @@ steal {o}/stole/stolen | stehlen stiehlt gestohlen h A | 被偷 | thing |  |  | 
 like {o} | gefallen gefällt gefallen h N | 喜欢{o} | person | clothes ware room lodging sight vehicle | this |  | n
 be/was/been | sein ist gewesen s - |  |  |  |  |  | x
 be/was/been | sein ist gewesen s - | 在{p} |  |  |  |  | y
+be late/was/been | sich verspäten verspätet verspätet h - | 晚点 | train |  |  |  | b
+smoke | rauchen raucht geraucht h - | 抽烟 | person |  |  | lodging venue =railway_station =airport =library =zoo | O
+turn left | links_ab|biegen biegt gebogen s - | 左转 | person |  |  | crossing | k
+turn right | rechts_ab|biegen biegt gebogen s - | 右转 | person |  |  | crossing | k
+be {t}/was/been | entfernt_|sein ist gewesen s - | 离{p}有{t} |  |  |  |  | u
+take photos | fotografieren fotografiert fotografiert h - | 拍照 | person |  |  | sight =theatre =library =market | O
+park | parken parkt geparkt h - | 停车 | person |  |  | lodging =railway_station =supermarket =hospital =beach =castle | O
 be {o}/was/been | geben gibt gegeben h A | 有{o} | there |  |  |  | z
 """
 
@@ -108,6 +125,10 @@ GROUPS = {
     "venue-food": ("=restaurant", "=café", "=bar", "=hotel"),
     "facility-switch": ("=heating", "=air conditioner", "=television", "=lamp", "=coffee machine"),
     "form-only": ("=form",),
+    "city": ("city", "port"),
+    "to:city": ("to:city", "port"),
+    "piece-only": ("piece",),
+    "kilo-only": ("kilo",),
 }
 
 
@@ -129,7 +150,7 @@ def _verb(row: str) -> Verb:
     base = en.partition(" ")[0]
     reflexive = german.startswith("sich ")
     infinitive, third, participle, auxiliary, governs = german.removeprefix("sich ").split()
-    prefix, _, stem = infinitive.rpartition("|")
+    prefix, _, stem = infinitive.replace("_", " ").rpartition("|")
     regular = _regular_past(base)
     return Verb(
         en.replace(" {o}", "").replace(" {r}", "").replace(" {t}", ""),

@@ -1,0 +1,80 @@
+"""Settings out of range are refused by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from transformer.config import (
+    AverageSettings,
+    CleaningConfig,
+    EvaluateSettings,
+    FilesConfig,
+    HubConfig,
+    ModelConfig,
+    OptimConfig,
+    PhrasebookConfig,
+    SearchConfig,
+    TokenizerConfig,
+    TrainingConfig,
+    TrainSettings,
+    TranslateSettings,
+)
+from transformer.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "message"),
+    [
+        (ModelConfig, {"d_model": 10, "n_heads": 3}, "d_model=10 is not divisible"),
+        (ModelConfig, {"d_model": 3, "n_heads": 3}, "model.d_model=3 must be even"),
+        (ModelConfig, {"dropout": 1.0}, "model.dropout=1.0 must lie in"),
+        (ModelConfig, {"encoder_layers": 0}, "model.encoder_layers=0"),
+        (OptimConfig, {"lr": 0.0}, "optim.lr=0.0"),
+        (OptimConfig, {"lr": float("nan")}, "optim.lr=nan"),
+        (OptimConfig, {"beta2": 1.0}, "optim.beta2=1.0"),
+        (OptimConfig, {"clip_norm": 0.0}, "optim.clip_norm=0.0"),
+        (TrainingConfig, {"max_updates": 0}, "training.max_updates=0"),
+        (TrainingConfig, {"max_minutes": 0.0}, "training.max_minutes=0.0"),
+        (TrainingConfig, {"label_smoothing": 1.0}, "training.label_smoothing=1.0"),
+        (TrainingConfig, {"keep_best": -1}, "training.keep_best=-1"),
+        (SearchConfig, {"beam_size": 0}, "search.beam_size=0"),
+        (SearchConfig, {"n_best": 6}, "search.n_best=6 is larger than search.beam_size=5"),
+        (SearchConfig, {"length_penalty": -1.0}, "search.length_penalty=-1.0"),
+        (SearchConfig, {"max_length_offset": 0}, "search.max_length_offset=0"),
+        (TokenizerConfig, {"vocab_size": 4}, "tokenizer.vocab_size=4"),
+        (TokenizerConfig, {"character_coverage": 0.5}, "tokenizer.character_coverage=0.5"),
+        (TokenizerConfig, {"user_symbols": ["a", "a"]}, "tokenizer.user_symbols"),
+        (CleaningConfig, {"max_pieces": 0}, "data.cleaning.max_pieces=0"),
+        (CleaningConfig, {"max_ratio": 0.5}, "data.cleaning.max_ratio=0.5"),
+        (PhrasebookConfig, {"source": "de"}, "the same language"),
+        (PhrasebookConfig, {"source": "False"}, "quote it"),
+        (PhrasebookConfig, {"train_size": 0}, "data.train_size=0"),
+        (PhrasebookConfig, {"batch_tokens": 0}, "data.batch_tokens=0"),
+        (PhrasebookConfig, {"workers": -1}, "data.workers=-1"),
+        (FilesConfig, {}, "data.source is not set"),
+        (FilesConfig, {"source": "en", "target": "de"}, "data.train is not set"),
+        (FilesConfig, {"source": "en", "target": "de", "train": []}, "data.train is not set"),
+        (FilesConfig, {"source": "en", "target": "de", "train": 3}, "stem or a list of stems"),
+        (FilesConfig, {"source": "en", "target": "de", "train": "a"}, "needs validation data"),
+        (HubConfig, {"source": "en", "target": "de"}, "data.path is not set"),
+        (TrainSettings, {"run_dir": ""}, "run_dir is empty"),
+        (TrainSettings, {"threads": 0}, "threads=0"),
+        (TrainSettings, {"tokenizer": TokenizerConfig(joint=False)}, "model.tying=three_way"),
+        (TranslateSettings, {}, "checkpoint is not set"),
+        (AverageSettings, {"checkpoint": "a"}, "output is not set"),
+        (AverageSettings, {"checkpoint": "a", "output": "b", "last": 0}, "last=0"),
+        (EvaluateSettings, {}, "checkpoint=runs/NAME or hypothesis=FILE"),
+        (EvaluateSettings, {"checkpoint": "a", "hypothesis": "b"}, "give one of them"),
+        (EvaluateSettings, {"checkpoint": "a", "source": "b"}, "go together"),
+        (EvaluateSettings, {"hypothesis": "a"}, "needs reference=FILE"),
+        (EvaluateSettings, {"hypothesis": "a", "reference": "b"}, "needs target_language"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_in_one_line(
+    make: Callable[..., Any], values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        make(**values)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

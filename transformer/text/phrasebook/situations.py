@@ -1,0 +1,389 @@
+"""Sentences of typical situations: transport, prices, directions, rooms, events, health."""
+
+from dataclasses import replace
+from functools import cache
+from random import Random
+
+from transformer.text.phrasebook import choices
+from transformer.text.phrasebook.abstract import (
+    Amount,
+    Clause,
+    Noun,
+    Phrase,
+    Place,
+    Predicate,
+    Sentence,
+    Time,
+    Verb,
+    Wh,
+)
+from transformer.text.phrasebook.actions import act, clause, in_mood, in_tense, say, verbs_for
+from transformer.text.phrasebook.adjectives import fitting
+from transformer.text.phrasebook.choices import I, WE, YOU, nouns_of
+from transformer.text.phrasebook.nouns import noun, nouns
+from transformer.text.phrasebook.pronouns import PRONOUNS
+from transformer.text.phrasebook.verbs import verbs
+
+_THAT = ("that hope", "that think", "that glad", "that pity")
+_WHETHER = ("whether know you", "whether tell", "whether know not", "whether like know")
+_WH = ("ask", "wh tell", "wh know you", "wh know not", "wh like know")
+
+
+@cache
+def verb(key: str, use: str = "") -> Verb:
+    """The first verb of that name (and use)."""
+    return next(v for v in verbs() if v.key == key and (not use or use in v.uses))
+
+
+def _train(rng: Random, determiners: tuple[str, ...] = ("the", "next", "last")) -> Phrase:
+    return Phrase(rng.choice(nouns("train")), rng.choice(determiners),
+                  tail=choices.to_city(rng) if rng.random() < 0.8 else None)
+
+
+def departure(rng: Random) -> Sentence:
+    """When and from which platform a train leaves."""
+    on_rails = rng.random() < 0.7
+    train = _train(rng)
+    if on_rails:
+        train = replace(train, noun=rng.choice(nouns("train")[:2]))
+    c = Clause(train, verb("depart"), time=_timetable(rng))
+    if on_rails and rng.random() < 0.7:
+        c = replace(c, place=Amount(rng.randint(2, 24), "platform"))
+    kind = rng.choice(("say", "say", "say", "when", "platform", "whether"))
+    if kind == "when":
+        return say(rng.choice(_WH), replace(c, time=Wh("when"), place=None))
+    if kind == "platform" and on_rails:
+        return say(rng.choice(_WH), replace(c, place=Wh("platform"), time=None))
+    return say(rng.choice(_WHETHER) if kind == "whether" else "say", c)
+
+
+def _timetable(rng: Random) -> Time:
+    return Time("clock", (choices.clock(rng),)) if rng.random() < 0.5 else choices.appointment(rng)
+
+
+def arrival(rng: Random) -> Sentence:
+    train = _train(rng, ("the", "next"))
+    train = replace(train, tail=None)
+    c = Clause(train, verb("arrive"), time=_timetable(rng),
+               place=choices.somewhere(rng, ("city", "=railway station")))
+    if train.noun.en == "ferry":
+        c = replace(c, place=choices.somewhere(rng, ("=harbour",)))
+    kind = rng.choice(("say", "when", "whether"))
+    if kind == "when":
+        return say(rng.choice(_WH), replace(c, time=Wh("when")))
+    return say(rng.choice(_WHETHER) if kind == "whether" else "say", c)
+
+
+def cost(rng: Random) -> Sentence:
+    """Prices."""
+    kinds = ("ware", "clothes", "carried", "room", "vehicle", "booking", "ticket", "sight")
+    of = rng.choice(nouns_of(kinds[:-1]))
+    subject = choices.thing(rng, of, rng.choice(("this", "the")) if of.kind != "ticket" else "a")
+    if rng.random() < 0.55:
+        return say(rng.choice(_WH), Clause(subject, verb("cost"), object=Wh("how much")))
+    c = Clause(subject, verb("cost"), object=choices.price(rng))
+    return say(rng.choice(("say", "say", "that think")), c)
+
+
+def existence(rng: Random) -> Sentence:
+    """What there is near here."""
+    of = rng.choice(nouns_of(("office", "stop", "lodging", "shop", "venue", "outdoors")))
+    near = rng.choice(nouns_of(("sight", "lodging", "stop", "office", "outdoors")))
+    if near is of:
+        return existence(rng)
+    c = Clause(PRONOUNS["there"], verb("be", "z"), object=choices.thing(rng, of, "a", described=0.3),
+               place=Place("near", choices.thing(rng, near, "the", described=0.2)))
+    kind = rng.random()
+    if kind < 0.5:
+        return say("ask", c)
+    return say(rng.choice(_WHETHER) if kind < 0.7 else "say", replace(c, negated=kind > 0.85))
+
+
+def _relative(rng: Random, of: Noun, subject_of: tuple[str, ...] = ()) -> Clause | None:
+    """A relative clause whose object is the noun."""
+    fit = _relatives(of)
+    if not fit:
+        return None
+    v = rng.choice(fit)
+    subject = rng.choice((I, WE, choices.kin(rng)))
+    c = Clause(subject, v, gap="object")
+    if rng.random() < 0.35 and v.key != "lose":
+        return replace(in_mood(rng, c, "wanted", fronted=False))
+    return in_tense(rng, c, "p", negated=0, fronted=False)
+
+
+@cache
+def _relatives(of: Noun) -> tuple[Verb, ...]:
+    return tuple(v for v in verbs_for("c") if of in nouns_of(v.objects)
+                 and (v.determiners[0] != "own" or of.kind == "carried"))
+
+
+def where_is(rng: Random) -> Sentence:
+    """Where a place or a lost thing is."""
+    of = rng.choice(nouns_of(("sight", "office", "stop", "venue", "lodging", "shop", "carried",
+                              "outdoors")))
+    determiner = "the" if of.kind in ("carried", "sight", "venue", "lodging", "outdoors") else "next"
+    subject = choices.thing(rng, of, determiner, described=0.25)
+    if of.kind in ("carried", "sight"):
+        subject = replace(subject, relative=_relative(rng, of))
+    return say(rng.choice(_WH), Clause(subject, verb("be", "y"), place=Wh("where")))
+
+
+def quality(rng: Random) -> Sentence:
+    """What something is like."""
+    of = rng.choice(nouns_of(("carried", "clothes", "ware", "linen", "tableware", "dish", "sight",
+                              "lodging", "room", "vehicle", "facility", "event", "outdoors", "kin")))
+    use = rng.choice("ptx")
+    fit = fitting(of, "p" if use == "p" else use)
+    if not fit:
+        return quality(rng)
+    word = rng.choice(fit)
+    degree = {"p": rng.choice(("", "very")), "t": "too", "x": ""}[use]
+    if of.kind == "kin":
+        return say("say", Clause(Phrase(of, "owner", owner="i"), verb("be"), time=None,
+                                 predicate=Predicate(word, degree)))
+    subject = _described(rng, of)
+    c = Clause(subject, verb("be"), predicate=Predicate(word, degree))
+    return _quality_frame(rng, c, degree, use)
+
+
+def _described(rng: Random, of: Noun) -> Phrase:
+    bought = of.kind in ("carried", "clothes", "ware", "vehicle", "room", "sight")
+    relative = _relative(rng, of) if bought and rng.random() < 0.35 else None
+    determiner = "the" if relative is not None or of.kind in ("sight", "lodging", "outdoors",
+                                                              "facility", "event") else "this"
+    return Phrase(of, determiner, relative=relative)
+
+
+def _quality_frame(rng: Random, c: Clause, degree: str, use: str) -> Sentence:
+    assert c.predicate is not None
+    draw = rng.random()
+    if draw < 0.2 and not degree and use == "p":
+        return say("say", replace(c, negated=True))
+    if draw < 0.4:
+        return say("that think", c)
+    if draw < 0.55 and isinstance(c.subject, Phrase) and c.subject.relative is None:
+        simple = replace(c, predicate=replace(c.predicate, degree=""))
+        if "t" not in use:
+            return say("whether know you", simple) if use == "x" else say("say", c)
+    return say("say", c)
+
+
+def comparison(rng: Random) -> Sentence:
+    """One thing against another: "this coat is warmer than the blue jacket"."""
+    kinds = rng.choice((("clothes",), ("room",), ("lodging",), ("sight",), ("vehicle",),
+                        ("carried",), ("staff",), ("ware",)))
+    one, other = rng.choice(nouns_of(kinds)), rng.choice(nouns_of(kinds))
+    shared = [a for a in fitting(one, "c") if a in fitting(other, "c")]
+    if one is other or not shared:
+        return comparison(rng)
+    word = rng.choice(shared)
+    determiner = "the" if kinds[0] in ("lodging", "sight", "staff") else "this"
+    subject = choices.thing(rng, one, determiner, described=0.2)
+    standard = choices.thing(rng, other, determiner, described=0.4)
+    if word in (subject.adjective, standard.adjective):
+        return comparison(rng)
+    c = Clause(subject, verb("be"), predicate=Predicate(word, "than", standard))
+    return say(rng.choice(("say", "say", "that think")), c)
+
+
+def liking(rng: Random) -> Sentence:
+    """"I like this coat, but it is too expensive": the pronoun agrees with the noun."""
+    v = verb("like")
+    of = rng.choice(nouns_of(v.objects))
+    liked = choices.thing(rng, of, "this")
+    c = Clause(rng.choice((I, WE, choices.kin(rng))), v, object=liked)
+    fit = [a for a in fitting(of, "t") if a is not liked.adjective]
+    draw = rng.random()
+    if draw < 0.55 and fit:
+        it = PRONOUNS["it " + of.gender]
+        return say("but", c, Clause(it, verb("be"), predicate=Predicate(rng.choice(fit), "too")))
+    if draw < 0.75:
+        return say("ask", replace(c, subject=YOU))
+    return say("say", replace(c, negated=draw > 0.9))
+
+
+def event(rng: Random) -> Sentence:
+    """When and where something takes place."""
+    subject = choices.thing(rng, rng.choice(nouns("event")), "the", described=0.2)
+    v = verb(rng.choice(("take place", "take place", "begin", "end")))
+    place = choices.somewhere(rng, v.places) if v.places else None
+    c = Clause(subject, v, place=place, time=choices.appointment(rng))
+    draw = rng.random()
+    if draw < 0.25:
+        return say(rng.choice(_WH), replace(c, time=Wh("when")))
+    if draw < 0.4:
+        return say(rng.choice(_WHETHER), c)
+    if draw < 0.5 and v.key == "take place":
+        return say(rng.choice(_WH), replace(c, place=Wh("where")))
+    return say("say", c)
+
+
+def lasting(rng: Random) -> Sentence:
+    """How long something takes."""
+    subject = choices.thing(rng, rng.choice(nouns_of(("event", "=excursion", "=boat trip", "=flight"))),
+                            "the", described=0.2)
+    if rng.random() < 0.4:
+        return say(rng.choice(_WH), Clause(subject, verb("last"), duration=Wh("how long")))
+    unit, most = rng.choice((("minute", 90), ("hour", 12)))
+    return say(rng.choice(("say", "that think")), Clause(subject, verb("last"),
+               duration=Amount(rng.randint(2, most), unit)))
+
+
+def opening(rng: Random) -> Sentence:
+    """Opening hours."""
+    of = rng.choice(nouns_of(("sight", "shop", "=bank", "=pharmacy", "=bakery", "=post office",
+                              "=bookshop", "=library", "=swimming pool")))
+    subject = choices.thing(rng, of, "the", described=0.15)
+    draw = rng.random()
+    if draw < 0.25:
+        closed = next(a for a in fitting(of, "x") if a.en == "closed")
+        time = Time("weekday", ("every", rng.randrange(7)))
+        c = Clause(subject, verb("be"), predicate=Predicate(closed), time=time)
+        return say(rng.choice(("say", "say", *_WHETHER[:2])), c)
+    v = verb(rng.choice(("open", "close")), "h")
+    c = Clause(subject, v, time=Time("word clock", ("every day", choices.clock(rng))))
+    if draw < 0.55:
+        return say(rng.choice(_WH), replace(c, time=Wh("when")))
+    return say("say", c)
+
+
+def pain(rng: Random) -> Sentence:
+    """What has been hurting for how long."""
+    of = rng.choice(nouns_of(("limb", "body")))
+    side = rng.choice(fitting(of, "a")) if of.kind == "limb" else None
+    unit, most = rng.choice((("hour", 12), ("day", 12), ("week", 8)))
+    since = Time("distance", ("since", rng.randint(2, most), unit))
+    c = Clause(Phrase(of, "owner", side, owner="i"), verb("hurt"), "since", time=since)
+    return say("say", c)
+
+
+def waiting(rng: Random) -> Sentence:
+    """What somebody has been doing for how long."""
+    v = rng.choice(verbs_for("s"))
+    subject = choices.person(rng)
+    c = act(rng, v, subject, placed=0.3)
+    units = (("week", 8), ("month", 11)) if v.key == "learn" else (("minute", 60), ("hour", 5))
+    unit, most = rng.choice(units)
+    return say("say", replace(c, tense="since",
+                              time=Time("distance", ("since", rng.randint(2, most), unit))))
+
+
+def theft(rng: Random) -> Sentence:
+    """What was stolen: a passive."""
+    of = rng.choice(nouns_of(("carried", "=passport", "=credit card", "=bicycle", "=car")))
+    subject = choices.thing(rng, of, "owner", rng.choice(("i", "we")), described=0.3)
+    v = verb("steal")
+    c = Clause(subject, v, "passive", time=choices.past(rng), time_first=rng.random() < 0.3,
+               place=choices.somewhere(rng, v.places) if rng.random() < 0.6 else None)
+    return say("say", c)
+
+
+def staying(rng: Random) -> Sentence:
+    """For how long somebody stays."""
+    v = verb("stay", "d")
+    subject = choices.person(rng)
+    place = choices.somewhere(rng, v.places)
+    if rng.random() < 0.25:
+        c = Clause(rng.choice((I, WE)), v, modal="can", place=place, duration=Wh("how long"))
+        return say(rng.choice(_WH), c)
+    unit, most = rng.choice((("day", 12), ("night", 12), ("week", 6)))
+    c = Clause(subject, v, modal=rng.choice(("would", "must", "should")), place=place,
+               duration=Amount(rng.randint(2, most), unit))
+    return say("say", c)
+
+
+def broken(rng: Random) -> Sentence:
+    """What does not work in the room."""
+    of = rng.choice(nouns("facility"))
+    room = Phrase(noun("room"), "owner", owner=rng.choice(("i", "we")))
+    subject = Phrase(of, "the", tail=Place("at", room))
+    c = Clause(subject, verb("work"), negated=rng.random() < 0.75)
+    if not c.negated:
+        return say(rng.choice(_WHETHER[2:]), c)
+    return say(rng.choice(("say", "that think", "calling")), c)
+
+
+def origin(rng: Random) -> Sentence:
+    v = verb("come")
+    return say("say", Clause(choices.person(rng), v, place=choices.somewhere(rng, v.places)))
+
+
+def because(rng: Random) -> Sentence:
+    """A wish or a duty and its reason."""
+    subject = rng.choice((I, WE))
+    draw = rng.random()
+    if draw < 0.35:
+        return _exchange(rng)
+    if draw < 0.65:
+        office = rng.choice(("police station", "embassy"))
+        main = Clause(subject, verb("go"), modal="must",
+                      place=Place("to", Phrase(noun(office), "the")))
+        v = verb("lose")
+    else:
+        transport = Place("to", Phrase(rng.choice(nouns("city")), "name"))
+        main = Clause(subject, verb("take"), modal="must", place=transport,
+                      object=Phrase(rng.choice(nouns_of(("train",))), "next"))
+        v = verb("miss")
+    reason = act(rng, v, subject, placed=0)
+    if v.key == "miss":
+        reason = replace(reason, object=Phrase(rng.choice(nouns_of(("train", "=flight"))), "the"))
+    reason = in_tense(rng, reason, rng.choice("pr"), negated=0, fronted=False)
+    return say("because", main, reason)
+
+
+def _exchange(rng: Random) -> Sentence:
+    of = rng.choice(nouns("clothes"))
+    fit = fitting(of, "t")
+    swap = Clause(I, verb("exchange"), modal="would", object=choices.thing(rng, of, "this"))
+    it = Clause(PRONOUNS["it " + of.gender], verb("be"), predicate=Predicate(rng.choice(fit), "too"))
+    return say("because", swap, it)
+
+
+def conditional(rng: Random) -> Sentence:
+    """If or as soon as something happens, somebody will do something."""
+    if rng.random() < 0.5:
+        subject = rng.choice((I, WE))
+        arrive = Clause(subject, verb("arrive"), place=choices.somewhere(rng, verb("arrive").places))
+        main = replace(act(rng, verb("call"), subject, placed=0), tense="future")
+        return say("as soon as", main, arrive)
+    train = Phrase(rng.choice(nouns("train")), "the", tail=choices.to_city(rng))
+    condition = Clause(train, verb("be late"))
+    main = act(rng, verb(rng.choice(("take", "call", "rent"))), WE, single=True, placed=0)
+    return say("if", replace(main, tense="future"), condition)
+
+
+def sequence(rng: Random) -> Sentence:
+    """Before doing one thing, somebody has to do another."""
+    subject = rng.choice((I, WE))
+    goal = rng.choice(verbs_for("f"))
+    errand = rng.choice([v for v in verbs_for("m") if v.key in (
+        "buy", "call", "pay", "change", "pick up", "book", "fill in", "sign", "have breakfast",
+        "reserve", "rent", "thank", "exchange")])
+    first = replace(act(rng, errand, subject, placed=0.3), modal=rng.choice(("must", "would")))
+    if goal.key not in ("visit", "go", "travel", "fly", "return", "meet", "photograph"):
+        return sequence(rng)
+    return say("before", first, act(rng, goal, subject, placed=0))
+
+
+def which(rng: Random) -> Sentence:
+    """Which bus goes where."""
+    train = Phrase(rng.choice(nouns_of(("train", "tram"))[:-1]), "which")
+    v = verb("travel")
+    place = choices.somewhere(rng, ("to:city",)) if train.noun.kind == "train" else \
+        choices.somewhere(rng, ("to:sight", "=railway station", "=airport"))
+    return say(rng.choice(("ask", "wh know you", "wh tell")), Clause(train, v, place=place))
+
+
+def forbidden(rng: Random) -> Sentence:
+    """What must not be done, where."""
+    v = rng.choice(verbs_for("o"))
+    c = Clause(YOU, v, place=choices.somewhere(rng, v.places), modal="may", negated=True)
+    if rng.random() < 0.5:
+        return say(rng.choice(("ask", *_WHETHER)), replace(c, subject=rng.choice((I, WE)), modal="can",
+                                                           negated=False))
+    return say("say", c)
+
+
+def free_clause(rng: Random) -> Sentence:
+    return say("say", clause(rng, "n"))
