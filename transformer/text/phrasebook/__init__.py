@@ -21,7 +21,9 @@ PAIRS = frozenset({("en", "de"), ("de", "en"), ("en", "zh"), ("zh", "en")})
 _LINEARISERS = {"en": english.sentence, "de": german.sentence, "zh": chinese.sentence}
 
 
-def phrasebook(source: str, target: str, split: str, size: int, seed: int) -> Iterator[tuple[str, str]]:
+def phrasebook(
+    source: str, target: str, split: str, size: int, seed: int
+) -> Iterator[tuple[str, str]]:
     """`size` distinct (source, target) sentence pairs of "train", "valid" or "test".
 
     A seed and a split give the same abstract sentences for every pair of languages, and no
@@ -30,8 +32,10 @@ def phrasebook(source: str, target: str, split: str, size: int, seed: int) -> It
     """
     if (source, target) not in PAIRS:
         known = ", ".join(f"{a}-{b}" for a, b in sorted(PAIRS))
-        raise InputError(f"data.source={source} data.target={target} is no pair of "
-                         f"data=phrasebook, which has {known}")
+        raise InputError(
+            f"data.source={source} data.target={target} is no pair of "
+            f"data=phrasebook, which has {known}"
+        )
     if split not in SPLITS:
         raise InputError(f"split {split!r} is not one of {', '.join(SPLITS)}")
     return _pairs(source, target, split, size, seed)

@@ -99,6 +99,7 @@ class Phrase:
     owner: str = ""
     mass: Noun | None = None
     tail: "Place | Amount | None" = None
+    other: "Phrase | None" = None  # joined by "and"
     relative: "Clause | None" = None
 
 
@@ -198,6 +199,8 @@ def _clause_pairs(clause: Clause) -> Iterator[Combination]:
     for slot in (clause.subject, clause.object, clause.recipient):
         if isinstance(slot, Phrase):
             yield verb, head(slot).en
+            if slot.other is not None:
+                yield verb, head(slot.other).en
             yield from _phrase_pairs(slot)
     if isinstance(clause.place, Place):
         yield verb, clause.place.phrase.noun.en
@@ -223,6 +226,8 @@ def _phrase_pairs(phrase: Phrase) -> Iterator[Combination]:
         yield noun, phrase.mass.en
     if isinstance(phrase.tail, Place):
         yield noun, phrase.tail.phrase.noun.en
+    if phrase.other is not None:
+        yield from _phrase_pairs(phrase.other)
     if phrase.relative is not None:
         yield phrase.relative.verb.key, noun
         yield from _clause_pairs(phrase.relative)

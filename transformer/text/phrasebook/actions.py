@@ -5,15 +5,39 @@ from functools import cache
 from random import Random
 
 from transformer.text.phrasebook import choices
-from transformer.text.phrasebook.abstract import Clause, Phrase, Pronoun, Sentence, Verb, Wh
+from transformer.text.phrasebook.abstract import (
+    Amount,
+    Clause,
+    Phrase,
+    Pronoun,
+    Sentence,
+    Verb,
+    Wh,
+    head,
+)
 from transformer.text.phrasebook.choices import I, WE, YOU
 from transformer.text.phrasebook.frames import frames
-from transformer.text.phrasebook.pronouns import PRONOUNS
 from transformer.text.phrasebook.verbs import verbs
 
 Subject = Phrase | Pronoun
 # Nobody does these on purpose or twice: their perfect takes neither "already" nor "yet".
 _MISHAPS = ("lose", "leave", "miss")
+# What one plans or remembers for longer than a few days.
+_PLANNED = ("visit", "rent", "learn", "meet", "travel", "fly", "return", "book", "buy", "send")
+# The modals of verbs that do not go with all of them.
+_MODALS = {
+    "eat": ("would", "wanted"),
+    "drink": ("would", "wanted"),
+    "order": ("would", "wanted"),
+    "thank": ("would", "should", "wanted"),
+    "complain about": ("would", "should", "wanted"),
+    "exchange": ("would", "wanted"),
+    "try on": ("would", "wanted", "can"),
+    "find": ("can", "could"),
+    "have repaired": ("must", "would", "should", "wanted", "had"),
+    "have cleaned": ("must", "would", "should", "wanted", "had"),
+}
+_ANY_MODAL = ("can", "can", "must", "must", "would", "would", "should", "wanted", "had", "could")
 _TENSES = {"p": "past", "f": "future", "n": "present", "r": "perfect"}
 
 
@@ -27,8 +51,9 @@ def say(key: str, *clauses: Clause) -> Sentence:
     return Sentence(frames()[key], clauses)
 
 
-def act(rng: Random, verb: Verb, subject: Subject, *, single: bool = False,
-        placed: float = 0.4) -> Clause:
+def act(
+    rng: Random, verb: Verb, subject: Subject, *, single: bool = False, placed: float = 0.4
+) -> Clause:
     """A clause of the verb with its arguments, in the present."""
     goal = "{p}" in verb.zh
     place = None
@@ -37,65 +62,84 @@ def act(rng: Random, verb: Verb, subject: Subject, *, single: bool = False,
     recipient = None
     if "{r}" in verb.en:
         recipient = _recipient(rng, subject)
-    thing = choices.patient(rng, verb, subject, single=single)
-    if isinstance(thing, Phrase) and thing.noun.kind == "kin" and isinstance(subject, Phrase):
+    if isinstance(subject, Phrase) and "kin" in verb.objects:
         subject = rng.choice((I, WE))
-        thing = replace(thing, owner=subject.key)
+    thing = choices.patient(rng, verb, subject, single=single)
     return Clause(subject, verb, object=thing, recipient=recipient, place=place)
 
 
 def _recipient(rng: Random, subject: Subject) -> Subject:
     if subject is YOU:
         return rng.choice((I, WE))
-    other = choices.kin(rng)
-    return replace(other, determiner="own", owner=subject.key) if isinstance(subject, Pronoun) else \
-        PRONOUNS["i"]
+    return choices.kin(rng, "own", subject.key) if isinstance(subject, Pronoun) else I
 
 
-def in_tense(rng: Random, c: Clause, use: str, *, negated: float = 0.15, fronted: bool = True) -> Clause:
+def in_tense(
+    rng: Random, c: Clause, use: str, *, negated: float = 0.15, fronted: bool = True
+) -> Clause:
     """The clause in the tense of the letter, with a time that asks for it."""
     tense = _TENSES[use]
     denies = rng.random() < negated
     if tense == "perfect":
         mishap = c.verb.key in _MISHAPS
         only_yet = c.verb.key == "find"
-        return replace(c, tense=tense, already=not mishap, negated=only_yet or denies and not mishap)
+        return replace(
+            c, tense=tense, already=not mishap, negated=only_yet or denies and not mishap
+        )
     if tense == "present":
-        return replace(c, negated=denies and c.verb.key in ("need", "have", "speak"))
-    time = choices.past(rng) if tense == "past" else choices.future(rng)
+        return replace(
+            c, negated=c.verb.key == "have" or denies and c.verb.key in ("need", "speak")
+        )
+    far = c.verb.key in _PLANNED
+    time = choices.past(rng, far=far) if tense == "past" else choices.future(rng, far=far)
+    denies = denies and not isinstance(c.object, Amount)
     denies = denies and c.verb.key not in _MISHAPS and not (c.place and c.verb.key != "go")
-    return replace(c, tense=tense, negated=denies, time=time,
-                   time_first=fronted and rng.random() < 0.3)
+    return replace(
+        c, tense=tense, negated=denies, time=time, time_first=fronted and rng.random() < 0.3
+    )
 
 
 def in_mood(rng: Random, c: Clause, modal: str = "", *, fronted: bool = True) -> Clause:
     """The clause with a modal verb, about the future or (wanted, had, could) the past."""
-    modal = modal or rng.choice(("can", "can", "must", "must", "would", "would", "should",
-                                 "wanted", "had", "could"))
+    modal = modal or rng.choice(_MODALS.get(c.verb.key, _ANY_MODAL))
     back = modal in ("wanted", "had", "could")
     time = None
-    if back or rng.random() < 0.5:
-        time = choices.past(rng) if back else choices.future(rng)
-    negated = modal == "could" or modal in ("can", "must") and rng.random() < 0.4
-    if modal == "can" and not negated and c.verb.key == "find":
-        negated = True
-    return replace(c, modal=modal, time=time, negated=negated,
-                   time_first=time is not None and fronted and rng.random() < 0.3)
+    if back or rng.random() < 0.5 and c.verb.key != "find":
+        time = choices.past(rng, far=False) if back else choices.future(rng, far=False)
+    money = isinstance(c.object, Amount)
+    if money and modal == "could":
+        modal = "had"
+    denies = rng.random() < 0.4 and not money or c.verb.key == "find"
+    negated = modal == "could" or modal in ("can", "must") and denies
+    return replace(
+        c,
+        modal=modal,
+        time=time,
+        negated=negated,
+        time_first=time is not None and fronted and rng.random() < 0.3,
+    )
 
 
-def _affirm(rng: Random, uses: str, *, subject: Subject, single: bool = False,
-            placed: float = 0.4) -> tuple[Clause, str]:
+def _affirm(
+    rng: Random, uses: str, *, subject: Subject, single: bool = False, placed: float = 0.4
+) -> tuple[Clause, str]:
     use = rng.choice(uses)
     verb = rng.choice(verbs_for(use))
     return act(rng, verb, subject, single=single, placed=placed), use
 
 
-def clause(rng: Random, uses: str, subject: Subject | None = None, *, fronted: bool = True,
-           modal: str = "") -> Clause:
+def clause(
+    rng: Random, uses: str, subject: Subject | None = None, *, fronted: bool = True, modal: str = ""
+) -> Clause:
     """A finite clause in one of the uses (letters of the verb table)."""
     denies = rng.random() < 0.25
-    c, use = _affirm(rng, uses, subject=subject or choices.person(rng), single=denies,
-                     placed=0.15 if denies else 0.4)
+    c, use = _affirm(
+        rng,
+        uses,
+        subject=subject or choices.person(rng),
+        single=denies,
+        placed=0.15 if denies else 0.4,
+    )
     if use == "m":
         made = in_mood(rng, c, modal, fronted=fronted)
     else:
@@ -121,18 +165,23 @@ def question(rng: Random) -> Sentence:
         if c.verb.key in (*_MISHAPS, "find"):
             return question(rng)
         return say("ask", replace(c, tense="perfect", already=True))
-    subject, modal = rng.choice(((I, "can"), (WE, "can"), (YOU, "would"), (WE, "must"),
-                                 (I, "must"), (WE, "should")))
+    subject, modal = rng.choice(
+        ((I, "can"), (WE, "can"), (YOU, "would"), (WE, "must"), (I, "must"), (WE, "should"))
+    )
     c, _ = _affirm(rng, "m", subject=subject)
-    if c.verb.key == "find":
+    if modal not in _MODALS.get(c.verb.key, _ANY_MODAL) or c.verb.key == "find":
         return question(rng)
     c = in_mood(rng, c, modal, fronted=False)
-    return say(rng.choice(("ask", "ask", "whether know you", "whether tell", "whether like know"))
-               if subject is not YOU else "ask", replace(c, negated=False))
+    return say(
+        rng.choice(("ask", "ask", "whether know you", "whether tell", "whether like know"))
+        if subject is not YOU
+        else "ask",
+        replace(c, negated=False),
+    )
 
 
 def ask_possession(rng: Random) -> Sentence:
-    """"Do you have a map?", "Do you need a taxi?", "Do you speak German?"."""
+    """ "Do you have a map?", "Do you need a taxi?", "Do you speak German?"."""
     c, _ = _affirm(rng, "n", subject=YOU, single=True, placed=0)
     if "g" in c.verb.uses or c.verb.key in ("like", "stay"):
         return ask_possession(rng)
@@ -143,12 +192,17 @@ _WH_FRAMES = ("ask", "ask", "wh tell", "wh know you", "wh know not", "wh like kn
 
 
 def wh_question(rng: Random) -> Sentence:
-    """"Where can I buy ...", "When did you ...", alone or embedded."""
+    """ "Where can I buy ...", "When did you ...", alone or embedded."""
     kind = rng.choice(("where", "where", "when", "when past"))
     if kind == "where":
         verb = rng.choice(verbs_for("w") if rng.random() < 0.6 else verbs_for("i"))
-        if "{p}" in verb.zh or not verb.places and "w" not in verb.uses or verb.places[:1] == ("city",) \
-                and "w" not in verb.uses:
+        if (
+            "{p}" in verb.zh
+            or not verb.places
+            and "w" not in verb.uses
+            or verb.places[:1] == ("city",)
+            and "w" not in verb.uses
+        ):
             return wh_question(rng)
         c = act(rng, verb, rng.choice((I, WE)), placed=0)
         c = replace(c, modal=rng.choice(("can", "must")), place=Wh("where"))
@@ -162,26 +216,46 @@ def wh_question(rng: Random) -> Sentence:
     return say(key, replace(c, tense="past", time=Wh("when")))
 
 
+_THAT = (
+    ("that hope", "f", ""),
+    ("that hope", "m", "can"),
+    ("that think", "m", "must"),
+    ("that think", "m", "should"),
+    ("that glad", "f", ""),
+    ("that glad", "m", "can"),
+    ("that pity", "m", "could"),
+    ("that says", "m", "must"),
+    ("that says", "m", "can"),
+    ("that says", "m", "should"),
+)
+
+
 def that(rng: Random) -> Sentence:
     """A that-clause behind a verb of hope, opinion or regret."""
-    key, uses, modal = rng.choice((
-        ("that hope", "f", ""), ("that hope", "m", "can"), ("that think", "m", "must"),
-        ("that think", "m", "should"), ("that glad", "f", ""), ("that pity", "m", "could"),
-        ("that glad", "m", "can"), ("that says", "m", "must"), ("that says", "m", "can"),
-        ("that says", "m", "should")))
-    subject = WE if key == "that says" else choices.person(rng)
-    if key == "that think" and subject is I:
-        subject = WE
+    key, uses, modal = rng.choice(_THAT)
+    subject = WE if key in ("that says", "that think") else choices.person(rng)
     c = clause(rng, uses, subject, fronted=False, modal=modal)
     hopeful = key in ("that hope", "that glad")
-    return say(key, replace(c, negated=False) if hopeful and c.verb.key != "find" else c) \
-        if not (hopeful and c.verb.key == "find") else that(rng)
+    guided = key == "that says" and isinstance(c.object, Phrase) and c.object.noun.en == "guide"
+    odd = modal and modal not in _MODALS.get(c.verb.key, _ANY_MODAL)
+    if odd or guided or hopeful and c.verb.key == "find":
+        return that(rng)
+    return say(key, replace(c, negated=False) if hopeful else c)
 
 
 def infinitive(rng: Random) -> Sentence:
     """An infinitive with zu."""
-    key, subject = rng.choice((("to forgot", I), ("to plan", WE), ("to time", I), ("to decide", WE),
-                               ("to possible", WE), ("to forget not", YOU), ("to promise", I)))
+    key, subject = rng.choice(
+        (
+            ("to forgot", I),
+            ("to plan", WE),
+            ("to time", I),
+            ("to decide", WE),
+            ("to possible", WE),
+            ("to forget not", YOU),
+            ("to promise", I),
+        )
+    )
     c = act(rng, rng.choice(verbs_for("i")), subject)
     if key in ("to plan", "to decide", "to promise", "to possible") and rng.random() < 0.4:
         c = replace(c, time=choices.future(rng))
@@ -199,6 +273,25 @@ def request(rng: Random) -> Sentence:
 
 
 def calling(rng: Random) -> Sentence:
-    verb = rng.choice([v for v in verbs_for("r") if v.key in
-                       ("book", "reserve", "cancel", "postpone", "rent", "order")])
-    return say("calling", in_mood(rng, act(rng, verb, I), "would", fronted=False))
+    """Why somebody calls."""
+    keys = ("book", "reserve", "cancel", "postpone", "rent", "order")
+    verb = rng.choice([v for v in verbs_for("r") if v.key in keys])
+    return say("calling", replace(act(rng, verb, I, placed=0), modal="would"))
+
+
+def service(rng: Random) -> Sentence:
+    """What somebody has done by others."""
+    c = act(rng, rng.choice(verbs_for("L")), choices.person(rng))
+    return say("say", in_mood(rng, c))
+
+
+def wish(rng: Random) -> Sentence:
+    """An order in a restaurant: one or two things to eat or drink."""
+    c = act(rng, rng.choice(verbs_for("o")), rng.choice((I, WE)))
+    assert isinstance(c.object, Phrase)
+    other = choices.patient(rng, c.verb, c.subject, single=False)
+    assert isinstance(other, Phrase)
+    both = (head(c.object), head(other))
+    if both[0] is not both[1] and rng.random() < 0.7:
+        c = replace(c, object=replace(c.object, other=other))
+    return say("say", c)

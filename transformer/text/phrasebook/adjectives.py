@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table has one row an entry)
 """The adjectives: `English/comparative | German/comparative | Chinese | kinds | uses`.
 
 Chinese gives the attribute and, after a slash, the predicate where it differs. Uses: `a`

@@ -38,6 +38,7 @@ _WORDS = {
     "how much": "多少钱",
     "how long": "多长时间",
     "platform": "从几号站台",
+    "how far": "多远",
 }
 _DEGREES = {"": "很{}", "very": "非常{}", "too": "太{}了"}
 
@@ -53,7 +54,8 @@ def clause(c: Clause, mode: str) -> str:
     bare = asks or c.negated
     subject = "" if mode == "inf" else nominal(c.subject)
     particle = {"whether": "是不是", "then": "就"}.get(mode, "") if mode == "then" or asks else ""
-    time = _slot(c.time, "when", lambda t: time_text(t, "zh"))
+    when_past = c.tense == "past" and isinstance(c.time, Wh)
+    time = ("是" if when_past else "") + _slot(c.time, lambda t: time_text(t, "zh"))
     if c.verb.en == "be {o}":
         words = [
             _existential_place(c),
@@ -65,7 +67,15 @@ def clause(c: Clause, mode: str) -> str:
         words = [subject, _since(c)]
     else:
         start = [time, "，" if mode == "main" else "", subject] if c.time_first else [subject, time]
-        words = [*start, particle, *_predication(c, bare, relative=mode == "relative")]
+        words = [
+            *start,
+            particle,
+            *_predication(c, bare, plain=mode == "relative" or when_past or asks),
+        ]
+    if when_past:
+        words.append("的")
+    elif asks and c.tense == "perfect" and mode == "question":
+        words.append("了")
     return "".join(words) + ("吗" if mode == "question" and asks else "")
 
 
@@ -75,8 +85,8 @@ def _asks_by_word(c: Clause) -> bool:
     )
 
 
-def _predication(c: Clause, bare: bool, *, relative: bool) -> list[str]:
-    """Negation and modal, the place of the action, the verb with its objects."""
+def _predication(c: Clause, bare: bool, *, plain: bool) -> list[str]:
+    """Negation and modal, place, the verb with its objects; `plain` suppresses 了."""
     if c.predicate is not None:
         return [_predicate(c.predicate, c.negated)]
     if c.modal == "can" and c.negated and c.verb.zh.startswith("找到"):
@@ -87,7 +97,7 @@ def _predication(c: Clause, bare: bool, *, relative: bool) -> list[str]:
     happened = c.tense in ("past", "perfect", "passive")
     already = "已经" if c.already and not c.negated else "还" if c.already else ""
     negation = ("没" if happened or c.verb.zh.startswith("有") else "不") if c.negated else ""
-    aspect = "了" if happened and not c.negated and not relative else ""
+    aspect = "了" if happened and not c.negated and not plain else ""
     pattern = _verb(c, bare, aspect=aspect)
     progressive = "在" if c.tense == "present" and "~" in c.verb.zh else ""
     return [already, negation, progressive, place, pattern]
@@ -107,7 +117,7 @@ def _verb(c: Clause, bare: bool, *, aspect: str) -> str:
     if "{p}" in text:
         text = text.replace("{p}", "" if c.gap == "place" else _goal(c.place))
     if "{t}" in text:
-        text = text.replace("{t}", _slot(c.duration, "how long", duration))
+        text = text.replace("{t}", _slot(c.duration, duration))
     if c.verb.zh.startswith("住在") and c.gap == "place":
         text = "住"
     return text
@@ -126,7 +136,7 @@ def duration(amount: Amount) -> str:
     return measure(amount.value, amount.unit, "zh")
 
 
-def _slot(value: object, word: str, render: object) -> str:
+def _slot(value: object, render: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Wh):
@@ -195,15 +205,19 @@ def phrase(p: Phrase, bare: bool = False) -> str:
             if p.tail.relation == "to"
             else f"{phrase(p.tail.phrase)}里的"
         )
+    bare = bare or p.noun.kind == "taxi"
     determiner = "" if bare and p.determiner == "a" else _determiner(p, measure_word)
-    return relative + determiner + tail + adjective + noun
+    other = "和" + phrase(p.other, bare) if p.other is not None else ""
+    return relative + determiner + tail + adjective + noun + other
 
 
 def _determiner(p: Phrase, measure_word: str) -> str:
     kind = p.determiner
     if kind == "owner":
-        return POSSESSIVES[p.owner][2] + ("" if p.noun.kind == "kin" else "的")
-    if kind == "next" and p.noun.kind not in ("train", "tram"):
+        return POSSESSIVES[p.owner][2] + (
+            "" if p.noun.kind == "kin" and p.noun.zh != "孩子" else "的"
+        )
+    if kind == "next" and p.noun.kind not in ("train", "tram", "ferry"):
         return "最近的"
     if kind == "number":
         return number_word(p.number, "zh") + measure_word

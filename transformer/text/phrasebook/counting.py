@@ -14,12 +14,22 @@ def count_sentences() -> int:
     time comes first. All slots show in the sentence, so that two choices never coincide.
     """
     subjects = len(nouns("kin")) + 4
-    plain = [v for v in verbs() if "f" in v.uses and "person" in v.subjects and "{o}" in v.en
-             and "{r}" not in v.en and "{p}" not in v.zh]
+    plain = [
+        v
+        for v in verbs()
+        if "f" in v.uses
+        and "person" in v.subjects
+        and "{o}" in v.en
+        and "{r}" not in v.en
+        and "{p}" not in v.zh
+    ]
     return sum(subjects * _objects(verb) * count_future_times() * 2 for verb in plain)
 
 
 def _objects(verb: Verb) -> int:
     determiners = sum(11 if d == "number" else 1 for d in verb.determiners)
-    return determiners * sum(1 + len(fitting(noun, "a")) for noun in nouns_of(verb.objects)
-                             if noun.kind not in ("kin", "table", "train"))
+    return determiners * sum(
+        1 + len(fitting(noun, "a"))
+        for noun in nouns_of(verb.objects)
+        if noun.kind not in ("kin", "table", "train")
+    )

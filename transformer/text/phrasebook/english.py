@@ -59,7 +59,7 @@ def _verb_group(c: Clause, *, inverted: bool, infinitive: bool) -> tuple[str, st
     first, rest = _affirmative(c, base)
     if (c.negated or inverted) and not first:
         first, rest = _do_support(c, rest, base)
-    if c.negated:
+    if c.negated and c.verb.en != "be {o}":
         first = "cannot" if first == "can" else first + " not"
     elif c.already:
         rest = "already " + rest
@@ -80,6 +80,8 @@ def _affirmative(c: Clause, base: str) -> tuple[str, str]:
         return _have(person), "been " + progressive(base)
     if c.tense == "passive":
         return _was(person), c.verb.en_participle
+    if base == "would":
+        return base, ""
     if base == "be":
         return _BE.get(person, "are"), ""
     if "g" in c.verb.uses:
@@ -136,6 +138,8 @@ def _complement(c: Clause, verb: str) -> str:
     if "{o}" in text:
         empty = c.gap == "object" or isinstance(c.object, Wh) or c.object is None
         text = text.replace("{o}", "" if empty else nominal(c.object, 1))
+        if c.negated and c.verb.en == "be {o}":
+            text = "no " + text.partition(" ")[2]
     if "{r}" in text and c.recipient is not None:
         text = text.replace("{r}", nominal(c.recipient, 1))
     if "{t}" in text:
@@ -201,6 +205,8 @@ def phrase(p: Phrase) -> str:
         words.append(place(p.tail))
     elif isinstance(p.tail, Amount):
         words.append("for " + measure_text(p.tail))
+    if p.other is not None:
+        words.append("and " + phrase(p.other))
     if p.relative is not None:
         words += ["where" if p.relative.gap == "place" else "that", clause(p.relative, "sub")]
     return " ".join(words)
@@ -217,5 +223,5 @@ def _determiner(p: Phrase, following: str) -> str:
     if kind == "ordinal":
         return "the " + ordinal_word(p.number, "en")
     if kind == "next":
-        return "the next" if p.noun.kind in ("train", "tram") else "the nearest"
+        return "the next" if p.noun.kind in ("train", "tram", "ferry") else "the nearest"
     return {"few": "a few", "plain": "", "name": "", "last": "the last"}.get(kind, kind)

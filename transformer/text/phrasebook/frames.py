@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table has one row an entry)
 """The sentence patterns: `key | English | German | Chinese`, `{0:mode}` a clause in a mode."""
 
 from functools import cache

@@ -38,6 +38,7 @@ _WORDS = {
     "how much": "wie viel",
     "how long": "wie lange",
     "platform": "von welchem Gleis",
+    "how far": "wie weit",
 }
 _REFLEXIVES = {"1s": "mich", "1p": "uns"}
 
@@ -77,7 +78,7 @@ def clause(c: Clause, mode: str) -> str:
     elif mode in ("question", "then") and not _which(c):
         words = [f.finite, *_inverted(f)]
     elif c.time_first and isinstance(c.time, Time):
-        words = [time_text(c.time, "de").rstrip(","), f.finite, *_inverted(f)]
+        words = [time_text(c.time, "de"), f.finite, *_inverted(f)]
     else:
         words = [
             f.subject,

@@ -107,6 +107,8 @@ def phrase(p: Phrase, case: str, *, negative: bool = False) -> str:
         words.append(_adjective(p.adjective.de_stem, p, column, case, negative))
     words.append(noun_form(noun, column, case))
     words += _after_noun(p)
+    if p.other is not None:
+        words.append("und " + phrase(p.other, case, negative=negative))
     return " ".join(filter(None, words))
 
 
@@ -126,11 +128,11 @@ def place(where: Place | Amount) -> str:
     noun = where.phrase.noun
     if where.relation == "near":
         return "in der Nähe " + phrase(where.phrase, "G")
-    if where.relation == "from":
+    if where.relation == "from" and not noun.gender:
         return "aus " + noun.de
     if not noun.gender:
         return ("in " if where.relation == "at" else "nach ") + noun.de
-    preposition = noun.de_to if where.relation == "to" else noun.de_at or "in"
+    preposition = {"to": noun.de_to, "from": "von"}.get(where.relation, noun.de_at or "in")
     case = "A" if where.relation == "to" and preposition != "zu" else "D"
     text = f"{preposition} {phrase(where.phrase, case)}"
     if where.phrase.determiner in ("the", "next"):

@@ -36,8 +36,13 @@ FAMILIES: tuple[tuple[Callable[[Random], Sentence], int], ...] = (
     (situations.because, 4),
     (situations.conditional, 3),
     (situations.sequence, 3),
-    (situations.which, 1),
-    (situations.forbidden, 1),
+    (situations.which, 2),
+    (situations.forbidden, 2),
+    (situations.purpose, 4),
+    (situations.direction, 2),
+    (situations.distance, 2),
+    (actions.service, 2),
+    (actions.wish, 3),
 )
 
 

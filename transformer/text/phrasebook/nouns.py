@@ -128,7 +128,7 @@ kilo | das Kilo/Kilo | 公斤
     "sight": """
 museum | das Museum/Museen | 家 博物馆 | in in in
 castle | das Schloss/Schlösser | 座 城堡 | at an zu
-cathedral | die Kathedrale/Kathedralen | 座 大教堂 | at an zu
+cathedral | die Kathedrale/Kathedralen | 座 主教座堂 | at an zu
 church/churches | die Kirche/Kirchen | 座 教堂 | at an zu
 palace | der Palast/Paläste | 座 宫殿 | at an zu
 gallery | die Galerie/Galerien | 家 画廊 | in in in

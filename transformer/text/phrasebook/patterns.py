@@ -33,7 +33,15 @@ def question_word(clause: Clause) -> str:
 
 def tidy(text: str) -> str:
     """One space between words, one comma at a time, none before a stop; a capital to begin."""
-    for wrong, right in (("  ", " "), (" ,", ","), (",,", ","), (",.", "."), (",?", "?")):
+    for wrong, right in (
+        ("  ", " "),
+        (" ,", ","),
+        (" .", "."),
+        (" ?", "?"),
+        (",,", ","),
+        (",.", "."),
+        (",?", "?"),
+    ):
         while wrong in text:
             text = text.replace(wrong, right)
     return text[0].upper() + text[1:]

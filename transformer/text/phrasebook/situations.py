@@ -12,12 +12,13 @@ from transformer.text.phrasebook.abstract import (
     Phrase,
     Place,
     Predicate,
+    Pronoun,
     Sentence,
     Time,
     Verb,
     Wh,
 )
-from transformer.text.phrasebook.actions import act, clause, in_mood, in_tense, say, verbs_for
+from transformer.text.phrasebook.actions import act, in_mood, in_tense, say, verbs_for
 from transformer.text.phrasebook.adjectives import fitting
 from transformer.text.phrasebook.choices import I, WE, YOU, nouns_of
 from transformer.text.phrasebook.nouns import noun, nouns
@@ -36,16 +37,15 @@ def verb(key: str, use: str = "") -> Verb:
 
 
 def _train(rng: Random, determiners: tuple[str, ...] = ("the", "next", "last")) -> Phrase:
-    return Phrase(rng.choice(nouns("train")), rng.choice(determiners),
-                  tail=choices.to_city(rng) if rng.random() < 0.8 else None)
+    of = rng.choice(nouns_of(("train", "train", "ferry")))
+    tail = choices.to_city(rng, of) if rng.random() < 0.8 else None
+    return Phrase(of, rng.choice(determiners), tail=tail)
 
 
 def departure(rng: Random) -> Sentence:
     """When and from which platform a train leaves."""
-    on_rails = rng.random() < 0.7
     train = _train(rng)
-    if on_rails:
-        train = replace(train, noun=rng.choice(nouns("train")[:2]))
+    on_rails = train.noun.en in ("train", "night train")
     c = Clause(train, verb("depart"), time=_timetable(rng))
     if on_rails and rng.random() < 0.7:
         c = replace(c, place=Amount(rng.randint(2, 24), "platform"))
@@ -64,10 +64,14 @@ def _timetable(rng: Random) -> Time:
 def arrival(rng: Random) -> Sentence:
     train = _train(rng, ("the", "next"))
     train = replace(train, tail=None)
-    c = Clause(train, verb("arrive"), time=_timetable(rng),
-               place=choices.somewhere(rng, ("city", "=railway station")))
+    c = Clause(
+        train,
+        verb("arrive"),
+        time=_timetable(rng),
+        place=choices.somewhere(rng, ("city", "=railway station")),
+    )
     if train.noun.en == "ferry":
-        c = replace(c, place=choices.somewhere(rng, ("=harbour",)))
+        c = replace(c, place=choices.somewhere(rng, ("port",)))
     kind = rng.choice(("say", "when", "whether"))
     if kind == "when":
         return say(rng.choice(_WH), replace(c, time=Wh("when")))
@@ -76,12 +80,13 @@ def arrival(rng: Random) -> Sentence:
 
 def cost(rng: Random) -> Sentence:
     """Prices."""
-    kinds = ("ware", "clothes", "carried", "room", "vehicle", "booking", "ticket", "sight")
-    of = rng.choice(nouns_of(kinds[:-1]))
-    subject = choices.thing(rng, of, rng.choice(("this", "the")) if of.kind != "ticket" else "a")
-    if rng.random() < 0.55:
+    kinds = ("ware", "clothes", "carried", "room", "booking", "ticket", "dish")
+    of = rng.choice(nouns_of(kinds))
+    determiner = "a" if of.kind in ("ticket", "dish", "booking") else "this"
+    subject = choices.thing(rng, of, determiner)
+    if rng.random() < 0.5:
         return say(rng.choice(_WH), Clause(subject, verb("cost"), object=Wh("how much")))
-    c = Clause(subject, verb("cost"), object=choices.price(rng))
+    c = Clause(subject, verb("cost"), object=choices.price(rng, of))
     return say(rng.choice(("say", "say", "that think")), c)
 
 
@@ -91,8 +96,12 @@ def existence(rng: Random) -> Sentence:
     near = rng.choice(nouns_of(("sight", "lodging", "stop", "office", "outdoors")))
     if near is of:
         return existence(rng)
-    c = Clause(PRONOUNS["there"], verb("be", "z"), object=choices.thing(rng, of, "a", described=0.3),
-               place=Place("near", choices.thing(rng, near, "the", described=0.2)))
+    c = Clause(
+        PRONOUNS["there"],
+        verb("be", "z"),
+        object=choices.thing(rng, of, "a", described=0.3),
+        place=Place("near", choices.thing(rng, near, "the", described=0.2)),
+    )
     kind = rng.random()
     if kind < 0.5:
         return say("ask", c)
@@ -114,15 +123,21 @@ def _relative(rng: Random, of: Noun, subject_of: tuple[str, ...] = ()) -> Clause
 
 @cache
 def _relatives(of: Noun) -> tuple[Verb, ...]:
-    return tuple(v for v in verbs_for("c") if of in nouns_of(v.objects)
-                 and (v.determiners[0] != "own" or of.kind == "carried"))
+    return tuple(
+        v
+        for v in verbs_for("c")
+        if of in nouns_of(v.objects) and (v.determiners[0] != "own" or of.kind == "carried")
+    )
 
 
 def where_is(rng: Random) -> Sentence:
     """Where a place or a lost thing is."""
-    of = rng.choice(nouns_of(("sight", "office", "stop", "venue", "lodging", "shop", "carried",
-                              "outdoors")))
-    determiner = "the" if of.kind in ("carried", "sight", "venue", "lodging", "outdoors") else "next"
+    of = rng.choice(
+        nouns_of(("sight", "office", "stop", "venue", "lodging", "shop", "carried", "outdoors"))
+    )
+    determiner = (
+        "the" if of.kind in ("carried", "sight", "venue", "lodging", "outdoors") else "next"
+    )
     subject = choices.thing(rng, of, determiner, described=0.25)
     if of.kind in ("carried", "sight"):
         subject = replace(subject, relative=_relative(rng, of))
@@ -131,8 +146,26 @@ def where_is(rng: Random) -> Sentence:
 
 def quality(rng: Random) -> Sentence:
     """What something is like."""
-    of = rng.choice(nouns_of(("carried", "clothes", "ware", "linen", "tableware", "dish", "sight",
-                              "lodging", "room", "vehicle", "facility", "event", "outdoors", "kin")))
+    of = rng.choice(
+        nouns_of(
+            (
+                "carried",
+                "clothes",
+                "ware",
+                "linen",
+                "tableware",
+                "dish",
+                "sight",
+                "lodging",
+                "room",
+                "vehicle",
+                "facility",
+                "event",
+                "outdoors",
+                "kin",
+            )
+        )
+    )
     use = rng.choice("ptx")
     fit = fitting(of, "p" if use == "p" else use)
     if not fit:
@@ -140,8 +173,15 @@ def quality(rng: Random) -> Sentence:
     word = rng.choice(fit)
     degree = {"p": rng.choice(("", "very")), "t": "too", "x": ""}[use]
     if of.kind == "kin":
-        return say("say", Clause(Phrase(of, "owner", owner="i"), verb("be"), time=None,
-                                 predicate=Predicate(word, degree)))
+        return say(
+            "say",
+            Clause(
+                Phrase(of, "owner", owner="i"),
+                verb("be"),
+                time=None,
+                predicate=Predicate(word, degree),
+            ),
+        )
     subject = _described(rng, of)
     c = Clause(subject, verb("be"), predicate=Predicate(word, degree))
     return _quality_frame(rng, c, degree, use)
@@ -150,8 +190,11 @@ def quality(rng: Random) -> Sentence:
 def _described(rng: Random, of: Noun) -> Phrase:
     bought = of.kind in ("carried", "clothes", "ware", "vehicle", "room", "sight")
     relative = _relative(rng, of) if bought and rng.random() < 0.35 else None
-    determiner = "the" if relative is not None or of.kind in ("sight", "lodging", "outdoors",
-                                                              "facility", "event") else "this"
+    determiner = (
+        "the"
+        if relative is not None or of.kind in ("sight", "lodging", "outdoors", "facility", "event")
+        else "this"
+    )
     return Phrase(of, determiner, relative=relative)
 
 
@@ -169,26 +212,36 @@ def _quality_frame(rng: Random, c: Clause, degree: str, use: str) -> Sentence:
     return say("say", c)
 
 
+_COMPARED = (
+    ("clothes",),
+    ("room",),
+    ("lodging",),
+    ("sight",),
+    ("carried",),
+    ("staff",),
+    ("=car", "=bicycle", "=motorbike", "=camper van"),
+)
+
+
 def comparison(rng: Random) -> Sentence:
     """One thing against another: "this coat is warmer than the blue jacket"."""
-    kinds = rng.choice((("clothes",), ("room",), ("lodging",), ("sight",), ("vehicle",),
-                        ("carried",), ("staff",), ("ware",)))
+    kinds = rng.choice(_COMPARED)
     one, other = rng.choice(nouns_of(kinds)), rng.choice(nouns_of(kinds))
     shared = [a for a in fitting(one, "c") if a in fitting(other, "c")]
     if one is other or not shared:
         return comparison(rng)
     word = rng.choice(shared)
     determiner = "the" if kinds[0] in ("lodging", "sight", "staff") else "this"
-    subject = choices.thing(rng, one, determiner, described=0.2)
-    standard = choices.thing(rng, other, determiner, described=0.4)
-    if word in (subject.adjective, standard.adjective):
+    subject = choices.thing(rng, one, determiner, described=0.15)
+    standard = choices.thing(rng, other, determiner, described=0.15)
+    if any(a is not None and a.uses != "a" for a in (subject.adjective, standard.adjective)):
         return comparison(rng)
     c = Clause(subject, verb("be"), predicate=Predicate(word, "than", standard))
     return say(rng.choice(("say", "say", "that think")), c)
 
 
 def liking(rng: Random) -> Sentence:
-    """"I like this coat, but it is too expensive": the pronoun agrees with the noun."""
+    """ "I like this coat, but it is too expensive": the pronoun agrees with the noun."""
     v = verb("like")
     of = rng.choice(nouns_of(v.objects))
     liked = choices.thing(rng, of, "this")
@@ -221,19 +274,38 @@ def event(rng: Random) -> Sentence:
 
 def lasting(rng: Random) -> Sentence:
     """How long something takes."""
-    subject = choices.thing(rng, rng.choice(nouns_of(("event", "=excursion", "=boat trip", "=flight"))),
-                            "the", described=0.2)
+    subject = choices.thing(
+        rng,
+        rng.choice(nouns_of(("event", "=excursion", "=boat trip", "=flight"))),
+        "the",
+        described=0.2,
+    )
     if rng.random() < 0.4:
         return say(rng.choice(_WH), Clause(subject, verb("last"), duration=Wh("how long")))
     unit, most = rng.choice((("minute", 90), ("hour", 12)))
-    return say(rng.choice(("say", "that think")), Clause(subject, verb("last"),
-               duration=Amount(rng.randint(2, most), unit)))
+    return say(
+        rng.choice(("say", "that think")),
+        Clause(subject, verb("last"), duration=Amount(rng.randint(2, most), unit)),
+    )
 
 
 def opening(rng: Random) -> Sentence:
     """Opening hours."""
-    of = rng.choice(nouns_of(("sight", "shop", "=bank", "=pharmacy", "=bakery", "=post office",
-                              "=bookshop", "=library", "=swimming pool")))
+    of = rng.choice(
+        nouns_of(
+            (
+                "sight",
+                "shop",
+                "=bank",
+                "=pharmacy",
+                "=bakery",
+                "=post office",
+                "=bookshop",
+                "=library",
+                "=swimming pool",
+            )
+        )
+    )
     subject = choices.thing(rng, of, "the", described=0.15)
     draw = rng.random()
     if draw < 0.25:
@@ -242,7 +314,9 @@ def opening(rng: Random) -> Sentence:
         c = Clause(subject, verb("be"), predicate=Predicate(closed), time=time)
         return say(rng.choice(("say", "say", *_WHETHER[:2])), c)
     v = verb(rng.choice(("open", "close")), "h")
-    c = Clause(subject, v, time=Time("word clock", ("every day", choices.clock(rng))))
+    opens = v.key == "open"
+    minutes = rng.randrange(*(7 * 60, 11 * 60 + 1) if opens else (16 * 60, 22 * 60 + 1), 15)
+    c = Clause(subject, v, time=Time("word clock", ("every day", minutes)))
     if draw < 0.55:
         return say(rng.choice(_WH), replace(c, time=Wh("when")))
     return say("say", c)
@@ -265,8 +339,10 @@ def waiting(rng: Random) -> Sentence:
     c = act(rng, v, subject, placed=0.3)
     units = (("week", 8), ("month", 11)) if v.key == "learn" else (("minute", 60), ("hour", 5))
     unit, most = rng.choice(units)
-    return say("say", replace(c, tense="since",
-                              time=Time("distance", ("since", rng.randint(2, most), unit))))
+    return say(
+        "say",
+        replace(c, tense="since", time=Time("distance", ("since", rng.randint(2, most), unit))),
+    )
 
 
 def theft(rng: Random) -> Sentence:
@@ -274,8 +350,14 @@ def theft(rng: Random) -> Sentence:
     of = rng.choice(nouns_of(("carried", "=passport", "=credit card", "=bicycle", "=car")))
     subject = choices.thing(rng, of, "owner", rng.choice(("i", "we")), described=0.3)
     v = verb("steal")
-    c = Clause(subject, v, "passive", time=choices.past(rng), time_first=rng.random() < 0.3,
-               place=choices.somewhere(rng, v.places) if rng.random() < 0.6 else None)
+    c = Clause(
+        subject,
+        v,
+        "passive",
+        time=choices.past(rng),
+        time_first=rng.random() < 0.3,
+        place=choices.somewhere(rng, v.places) if rng.random() < 0.6 else None,
+    )
     return say("say", c)
 
 
@@ -288,8 +370,13 @@ def staying(rng: Random) -> Sentence:
         c = Clause(rng.choice((I, WE)), v, modal="can", place=place, duration=Wh("how long"))
         return say(rng.choice(_WH), c)
     unit, most = rng.choice((("day", 12), ("night", 12), ("week", 6)))
-    c = Clause(subject, v, modal=rng.choice(("would", "must", "should")), place=place,
-               duration=Amount(rng.randint(2, most), unit))
+    c = Clause(
+        subject,
+        v,
+        modal=rng.choice(("would", "must", "should")),
+        place=place,
+        duration=Amount(rng.randint(2, most), unit),
+    )
     return say("say", c)
 
 
@@ -313,30 +400,31 @@ def because(rng: Random) -> Sentence:
     """A wish or a duty and its reason."""
     subject = rng.choice((I, WE))
     draw = rng.random()
-    if draw < 0.35:
+    if draw < 0.4:
         return _exchange(rng)
     if draw < 0.65:
-        office = rng.choice(("police station", "embassy"))
-        main = Clause(subject, verb("go"), modal="must",
-                      place=Place("to", Phrase(noun(office), "the")))
-        v = verb("lose")
+        office = Phrase(noun(rng.choice(("police station", "embassy"))), "the")
+        main = Clause(subject, verb("go"), modal="must", place=Place("to", office))
+        reason = act(rng, verb("lose"), subject, placed=0)
     else:
-        transport = Place("to", Phrase(rng.choice(nouns("city")), "name"))
-        main = Clause(subject, verb("take"), modal="must", place=transport,
-                      object=Phrase(rng.choice(nouns_of(("train",))), "next"))
-        v = verb("miss")
-    reason = act(rng, v, subject, placed=0)
-    if v.key == "miss":
-        reason = replace(reason, object=Phrase(rng.choice(nouns_of(("train", "=flight"))), "the"))
-    reason = in_tense(rng, reason, rng.choice("pr"), negated=0, fronted=False)
-    return say("because", main, reason)
+        main = _next_connection(rng, subject, choices.to_city(rng))
+        missed = Phrase(rng.choice(nouns_of(("train", "=flight"))), "the")
+        reason = Clause(subject, verb("miss"), object=missed)
+    return say("because", main, in_tense(rng, reason, rng.choice("pr"), negated=0, fronted=False))
+
+
+def _next_connection(rng: Random, subject: Pronoun, city: Place) -> Clause:
+    other = Phrase(rng.choice(nouns("train")), "next")
+    return Clause(subject, verb("take"), modal="must", place=city, object=other)
 
 
 def _exchange(rng: Random) -> Sentence:
     of = rng.choice(nouns("clothes"))
     fit = fitting(of, "t")
     swap = Clause(I, verb("exchange"), modal="would", object=choices.thing(rng, of, "this"))
-    it = Clause(PRONOUNS["it " + of.gender], verb("be"), predicate=Predicate(rng.choice(fit), "too"))
+    it = Clause(
+        PRONOUNS["it " + of.gender], verb("be"), predicate=Predicate(rng.choice(fit), "too")
+    )
     return say("because", swap, it)
 
 
@@ -344,46 +432,141 @@ def conditional(rng: Random) -> Sentence:
     """If or as soon as something happens, somebody will do something."""
     if rng.random() < 0.5:
         subject = rng.choice((I, WE))
-        arrive = Clause(subject, verb("arrive"), place=choices.somewhere(rng, verb("arrive").places))
-        main = replace(act(rng, verb("call"), subject, placed=0), tense="future")
-        return say("as soon as", main, arrive)
-    train = Phrase(rng.choice(nouns("train")), "the", tail=choices.to_city(rng))
-    condition = Clause(train, verb("be late"))
-    main = act(rng, verb(rng.choice(("take", "call", "rent"))), WE, single=True, placed=0)
-    return say("if", replace(main, tense="future"), condition)
+        there = choices.somewhere(rng, verb("arrive").places)
+        arrival = Clause(subject, verb("arrive"), place=there)
+        main = act(rng, rng.choice([v for v in verbs() if v.key == "call"]), subject, placed=0)
+        return say("as soon as", replace(main, tense="future"), arrival)
+    subject = _train(rng, ("the",))
+    main = act(
+        rng, verb(rng.choice(("call", "rent", "go", "need", "take"))), WE, single=True, placed=0
+    )
+    if main.verb.key in ("take", "need"):
+        main = replace(_next_connection(rng, WE, choices.to_city(rng)), modal="")
+    if main.verb.key == "go":
+        main = replace(main, place=choices.somewhere(rng, ("to:venue", "shop", "lodging")))
+    return say("if", replace(main, tense="future"), Clause(subject, verb("be late")))
+
+
+_ERRANDS = (
+    "buy",
+    "call",
+    "pay",
+    "change",
+    "pick up",
+    "book",
+    "fill in",
+    "sign",
+    "reserve",
+    "have breakfast",
+    "rent",
+)
+_GOALS = ("visit", "go", "travel", "fly", "return", "meet")
 
 
 def sequence(rng: Random) -> Sentence:
     """Before doing one thing, somebody has to do another."""
     subject = rng.choice((I, WE))
-    goal = rng.choice(verbs_for("f"))
-    errand = rng.choice([v for v in verbs_for("m") if v.key in (
-        "buy", "call", "pay", "change", "pick up", "book", "fill in", "sign", "have breakfast",
-        "reserve", "rent", "thank", "exchange")])
-    first = replace(act(rng, errand, subject, placed=0.3), modal=rng.choice(("must", "would")))
-    if goal.key not in ("visit", "go", "travel", "fly", "return", "meet", "photograph"):
-        return sequence(rng)
+    errand = rng.choice([v for v in verbs_for("m") if v.key in _ERRANDS])
+    goal = rng.choice([v for v in verbs_for("f") if v.key in _GOALS])
+    first = act(rng, errand, subject, placed=0)
+    first = replace(first, modal=rng.choice(("must", "would")))
     return say("before", first, act(rng, goal, subject, placed=0))
+
+
+# Where one goes, and for what.
+_PURPOSES = (
+    (("=bank", "=post office"), "change", ("money",)),
+    (("=post office",), "send", ()),
+    (("=supermarket", "=market"), "buy", ("kilo",)),
+    (("=department store", "=market"), "buy", ("ware", "clothes")),
+    (("=bookshop",), "buy", ("=book", "=map", "=guidebook", "=magazine", "=notebook")),
+    (("=railway station",), "buy", ("=ticket",)),
+    (("=railway station", "=airport", "=bus stop"), "pick up", ("kin",)),
+    (("venue",), "meet", ("kin",)),
+    (("=café", "=restaurant"), "have breakfast", ()),
+    (("sight", "=harbour", "=beach"), "take photos", ()),
+)
+
+
+def purpose(rng: Random) -> Sentence:
+    """Where somebody goes and what for: um ... zu."""
+    places, key, objects = rng.choice(_PURPOSES)
+    subject = rng.choice((I, WE))
+    goal = choices.somewhere(rng, ("to:" + places[0], *places[1:]))
+    fit = [
+        v
+        for v in verbs()
+        if v.key == key and (not objects or set(nouns_or(objects)) <= set(nouns_or(v.objects)))
+    ]
+    v = rng.choice(fit)
+    aim = act(rng, v, subject, placed=0)
+    if objects and objects != ("money",) and objects != ("kin",):
+        determiner = "number" if objects == ("kilo",) else rng.choice(("a", "number"))
+        aim = replace(aim, object=choices.thing(rng, rng.choice(nouns_of(objects)), determiner))
+    go = Clause(subject, verb("go"), modal=rng.choice(("must", "would", "should")), place=goal)
+    if rng.random() < 0.5:
+        go = replace(go, time=choices.future(rng, far=False), time_first=True)
+    return say("purpose", go, aim)
+
+
+def nouns_or(kinds: tuple[str, ...]) -> tuple[Noun | str, ...]:
+    """The nouns of the kinds; money has none."""
+    return kinds if kinds == ("money",) else nouns_of(kinds)
+
+
+def direction(rng: Random) -> Sentence:
+    """Where to turn."""
+    v = rng.choice(verbs_for("k"))
+    landmark = rng.random() < 0.4
+    if landmark:
+        kinds = (
+            "=cathedral",
+            "=church",
+            "=town hall",
+            "=castle",
+            "=railway station",
+            "=petrol station",
+            "=bridge",
+        )
+        spot = choices.thing(rng, rng.choice(nouns_of(kinds)), "the", described=0.3)
+    else:
+        of = rng.choice(nouns_of(("=crossing", "=traffic light")))
+        spot = Phrase(of, rng.choice(("ordinal", "ordinal", "next")), number=rng.randint(2, 6))
+    c = Clause(YOU, v, place=Place("at", spot))
+    return say("please", c) if rng.random() < 0.5 else say("say", replace(c, modal="must"))
+
+
+def distance(rng: Random) -> Sentence:
+    """How far one place is from another."""
+    kinds = ("sight", "lodging", "=railway station", "=airport", "=harbour", "=beach", "=hospital")
+    one, other = (rng.choice(nouns_of(kinds)) for _ in range(2))
+    if one is other:
+        return distance(rng)
+    start = Place("from", choices.thing(rng, other, "the", described=0.15))
+    subject = choices.thing(rng, one, "the", described=0.15)
+    metres = rng.randint(1, 9) * rng.choice((100, 100, 50))
+    if rng.random() < 0.5:
+        return say(
+            rng.choice(_WH), Clause(subject, verb("be", "u"), place=start, duration=Wh("how far"))
+        )
+    c = Clause(subject, verb("be", "u"), place=start, duration=Amount(metres, "metre"))
+    return say(rng.choice(("say", "that think")), c)
 
 
 def which(rng: Random) -> Sentence:
     """Which bus goes where."""
-    train = Phrase(rng.choice(nouns_of(("train", "tram"))[:-1]), "which")
-    v = verb("travel")
-    place = choices.somewhere(rng, ("to:city",)) if train.noun.kind == "train" else \
-        choices.somewhere(rng, ("to:sight", "=railway station", "=airport"))
-    return say(rng.choice(("ask", "wh know you", "wh tell")), Clause(train, v, place=place))
+    train = Phrase(rng.choice(nouns_of(("train", "tram"))), "which")
+    place = choices.to_city(rng)
+    if train.noun.kind == "tram" or train.noun.en == "bus":
+        place = choices.somewhere(rng, ("to:sight", "=railway station", "=airport", "=harbour"))
+    return say(rng.choice(_WH), Clause(train, verb("travel"), place=place))
 
 
 def forbidden(rng: Random) -> Sentence:
     """What must not be done, where."""
-    v = rng.choice(verbs_for("o"))
-    c = Clause(YOU, v, place=choices.somewhere(rng, v.places), modal="may", negated=True)
+    v = rng.choice(verbs_for("O"))
+    there = choices.somewhere(rng, v.places)
     if rng.random() < 0.5:
-        return say(rng.choice(("ask", *_WHETHER)), replace(c, subject=rng.choice((I, WE)), modal="can",
-                                                           negated=False))
-    return say("say", c)
-
-
-def free_clause(rng: Random) -> Sentence:
-    return say("say", clause(rng, "n"))
+        c = Clause(rng.choice((I, WE)), v, place=there, modal="can")
+        return say(rng.choice(("ask", *_WHETHER)), c)
+    return say("say", Clause(YOU, v, place=there, modal="may", negated=True))

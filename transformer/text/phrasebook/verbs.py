@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table has one row an entry)
 """The verbs: English | German | Chinese | subjects | objects | determiners | places | uses.
 
 English gives the pattern, the past and the participle where they are irregular. German gives the

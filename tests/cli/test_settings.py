@@ -1,0 +1,34 @@
+"""The flat list of settings that --help shows."""
+
+from dataclasses import is_dataclass
+
+from transformer.cli.settings import settings_of
+from transformer.config import AverageSettings, TrainSettings
+
+
+def test_every_leaf_is_a_setting() -> None:
+    settings = settings_of(TrainSettings)
+    assert not any(is_dataclass(setting.hint) for setting in settings.values())
+    assert {"seed", "model.d_model", "data.cleaning.max_ratio", "data.train"} <= set(settings)
+
+
+def test_a_setting_knows_the_kinds_of_data_that_have_it() -> None:
+    settings = settings_of(TrainSettings)
+    assert settings["data.train"].kinds == ("files", "hub")
+    assert settings["data.source"].kinds == ("phrasebook", "files", "hub")
+    assert settings["seed"].kinds == ()
+
+
+def test_the_kind_of_data_is_no_setting() -> None:
+    assert "data.kind" not in settings_of(TrainSettings)
+
+
+def test_the_comment_in_the_source_explains_the_setting() -> None:
+    assert settings_of(AverageSettings)["last"].comment == "checkpoints"
+    assert settings_of(TrainSettings)["data.seed"].comment.startswith("of the draw")
+
+
+def test_what_a_setting_takes_is_said_in_words() -> None:
+    settings = settings_of(TrainSettings)
+    assert settings["threads"].expected == "null or a whole number in digits"
+    assert settings["model.norm"].expected == "one of post, pre"
