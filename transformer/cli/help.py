@@ -1,4 +1,4 @@
-"""The texts of --help."""
+"""The text of `transformer COMMAND --help`."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,6 @@ options:
   --cfg job         print the composed settings as YAML and stop
   --config-dir DIR  look for groups in DIR too, such as DIR/experiment/NAME.yaml"""
 _MULTIRUN = "  --multirun, -m    train once for each combination of values: KEY=VALUE,VALUE"
-
-
-def overview(commands: Sequence[Command]) -> str:
-    """The text of `transformer --help`."""
-    lines = [f"  {command.name:<10} {command.summary}" for command in commands]
-    return "\n".join(
-        [
-            "usage: transformer COMMAND [KEY=VALUE ...]",
-            "",
-            "Trains Transformers for machine translation, and translates with them.",
-            "",
-            "commands:",
-            *lines,
-            "",
-            "transformer COMMAND --help lists the settings of a command;",
-            "transformer --version prints the version.",
-        ]
-    )
 
 
 def details(command: Command, composer: Composer, overrides: Sequence[str]) -> str:

@@ -50,12 +50,27 @@ def _run(argv: list[str]) -> None:
     if arguments.version:
         emit(f"transformer {__version__}")
     elif arguments.command is None:
-        from transformer.cli.help import overview
-
         require(arguments.help, "no command is given; transformer --help lists them")
-        emit(overview(list(COMMANDS.values())))
+        emit(_overview())
     else:
         _run_command(_command(arguments.command), arguments)
+
+
+def _overview() -> str:
+    lines = [f"  {command.name:<10} {command.summary}" for command in COMMANDS.values()]
+    return "\n".join(
+        [
+            "usage: transformer COMMAND [KEY=VALUE ...]",
+            "",
+            "Trains Transformers for machine translation, and translates with them.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "transformer COMMAND --help lists the settings of a command;",
+            "transformer --version prints the version.",
+        ]
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

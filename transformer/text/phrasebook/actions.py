@@ -11,11 +11,12 @@ from transformer.text.phrasebook.abstract import (
     Phrase,
     Pronoun,
     Sentence,
+    Time,
     Verb,
     Wh,
     head,
 )
-from transformer.text.phrasebook.choices import I, WE, YOU
+from transformer.text.phrasebook.choices import ME, WE, YOU
 from transformer.text.phrasebook.frames import frames
 from transformer.text.phrasebook.verbs import verbs
 
@@ -34,6 +35,7 @@ _MODALS = {
     "exchange": ("would", "wanted"),
     "try on": ("would", "wanted", "can"),
     "find": ("can", "could"),
+    "pay": ("must", "had"),
     "have repaired": ("must", "would", "should", "wanted", "had"),
     "have cleaned": ("must", "would", "should", "wanted", "had"),
 }
@@ -63,15 +65,15 @@ def act(
     if "{r}" in verb.en:
         recipient = _recipient(rng, subject)
     if isinstance(subject, Phrase) and "kin" in verb.objects:
-        subject = rng.choice((I, WE))
+        subject = rng.choice((ME, WE))
     thing = choices.patient(rng, verb, subject, single=single)
     return Clause(subject, verb, object=thing, recipient=recipient, place=place)
 
 
 def _recipient(rng: Random, subject: Subject) -> Subject:
     if subject is YOU:
-        return rng.choice((I, WE))
-    return choices.kin(rng, "own", subject.key) if isinstance(subject, Pronoun) else I
+        return rng.choice((ME, WE))
+    return choices.kin(rng, "own", subject.key) if isinstance(subject, Pronoun) else ME
 
 
 def in_tense(
@@ -84,14 +86,13 @@ def in_tense(
         mishap = c.verb.key in _MISHAPS
         only_yet = c.verb.key == "find"
         return replace(
-            c, tense=tense, already=not mishap, negated=only_yet or denies and not mishap
+            c, tense=tense, already=not mishap, negated=only_yet or (denies and not mishap)
         )
     if tense == "present":
         return replace(
-            c, negated=c.verb.key == "have" or denies and c.verb.key in ("need", "speak")
+            c, negated=c.verb.key == "have" or (denies and c.verb.key in ("need", "speak"))
         )
-    far = c.verb.key in _PLANNED
-    time = choices.past(rng, far=far) if tense == "past" else choices.future(rng, far=far)
+    time = _when(rng, c.verb, tense)
     denies = denies and not isinstance(c.object, Amount)
     denies = denies and c.verb.key not in _MISHAPS and not (c.place and c.verb.key != "go")
     return replace(
@@ -99,18 +100,26 @@ def in_tense(
     )
 
 
+def _when(rng: Random, verb: Verb, tense: str, *, near: bool = False) -> Time:
+    """A time of that tense; of daily things one tells the day or the time of day."""
+    if verb.key in ("get up", "have breakfast"):
+        return choices.day_time(rng, tense)
+    far = verb.key in _PLANNED and not near
+    return choices.past(rng, far=far) if tense == "past" else choices.future(rng, far=far)
+
+
 def in_mood(rng: Random, c: Clause, modal: str = "", *, fronted: bool = True) -> Clause:
     """The clause with a modal verb, about the future or (wanted, had, could) the past."""
     modal = modal or rng.choice(_MODALS.get(c.verb.key, _ANY_MODAL))
     back = modal in ("wanted", "had", "could")
     time = None
-    if back or rng.random() < 0.5 and c.verb.key != "find":
-        time = choices.past(rng, far=False) if back else choices.future(rng, far=False)
+    if back or (rng.random() < 0.5 and c.verb.key != "find"):
+        time = _when(rng, c.verb, "past" if back else "future", near=True)
     money = isinstance(c.object, Amount)
     if money and modal == "could":
         modal = "had"
-    denies = rng.random() < 0.4 and not money or c.verb.key == "find"
-    negated = modal == "could" or modal in ("can", "must") and denies
+    denies = (rng.random() < 0.4 and not money) or c.verb.key == "find"
+    negated = modal == "could" or (modal in ("can", "must") and denies)
     return replace(
         c,
         modal=modal,
@@ -166,7 +175,7 @@ def question(rng: Random) -> Sentence:
             return question(rng)
         return say("ask", replace(c, tense="perfect", already=True))
     subject, modal = rng.choice(
-        ((I, "can"), (WE, "can"), (YOU, "would"), (WE, "must"), (I, "must"), (WE, "should"))
+        ((ME, "can"), (WE, "can"), (YOU, "would"), (WE, "must"), (ME, "must"), (WE, "should"))
     )
     c, _ = _affirm(rng, "m", subject=subject)
     if modal not in _MODALS.get(c.verb.key, _ANY_MODAL) or c.verb.key == "find":
@@ -192,23 +201,21 @@ _WH_FRAMES = ("ask", "ask", "wh tell", "wh know you", "wh know not", "wh like kn
 
 
 def wh_question(rng: Random) -> Sentence:
-    """ "Where can I buy ...", "When did you ...", alone or embedded."""
+    """ "Where can ME buy ...", "When did you ...", alone or embedded."""
     kind = rng.choice(("where", "where", "when", "when past"))
     if kind == "where":
         verb = rng.choice(verbs_for("w") if rng.random() < 0.6 else verbs_for("i"))
         if (
             "{p}" in verb.zh
-            or not verb.places
-            and "w" not in verb.uses
-            or verb.places[:1] == ("city",)
-            and "w" not in verb.uses
+            or (not verb.places and "w" not in verb.uses)
+            or (verb.places[:1] == ("city",) and "w" not in verb.uses)
         ):
             return wh_question(rng)
-        c = act(rng, verb, rng.choice((I, WE)), placed=0)
+        c = act(rng, verb, rng.choice((ME, WE)), placed=0)
         c = replace(c, modal=rng.choice(("can", "must")), place=Wh("where"))
         return say(rng.choice(_WH_FRAMES[:-1]), c if c.modal == "can" else replace(c, modal="can"))
     if kind == "when":
-        c, _ = _affirm(rng, "i", subject=rng.choice((I, WE)), single=False)
+        c, _ = _affirm(rng, "i", subject=rng.choice((ME, WE)), single=False)
         c = replace(c, modal=rng.choice(("can", "must")), time=Wh("when"))
         return say(rng.choice(_WH_FRAMES), c)
     c, _ = _affirm(rng, "p", subject=rng.choice((YOU, choices.kin(rng))))
@@ -238,7 +245,7 @@ def that(rng: Random) -> Sentence:
     hopeful = key in ("that hope", "that glad")
     guided = key == "that says" and isinstance(c.object, Phrase) and c.object.noun.en == "guide"
     odd = modal and modal not in _MODALS.get(c.verb.key, _ANY_MODAL)
-    if odd or guided or hopeful and c.verb.key == "find":
+    if odd or guided or (hopeful and c.verb.key == "find"):
         return that(rng)
     return say(key, replace(c, negated=False) if hopeful else c)
 
@@ -247,13 +254,13 @@ def infinitive(rng: Random) -> Sentence:
     """An infinitive with zu."""
     key, subject = rng.choice(
         (
-            ("to forgot", I),
+            ("to forgot", ME),
             ("to plan", WE),
-            ("to time", I),
+            ("to time", ME),
             ("to decide", WE),
             ("to possible", WE),
             ("to forget not", YOU),
-            ("to promise", I),
+            ("to promise", ME),
         )
     )
     c = act(rng, rng.choice(verbs_for("i")), subject)
@@ -276,18 +283,20 @@ def calling(rng: Random) -> Sentence:
     """Why somebody calls."""
     keys = ("book", "reserve", "cancel", "postpone", "rent", "order")
     verb = rng.choice([v for v in verbs_for("r") if v.key in keys])
-    return say("calling", replace(act(rng, verb, I, placed=0), modal="would"))
+    return say("calling", replace(act(rng, verb, ME, placed=0), modal="would"))
 
 
 def service(rng: Random) -> Sentence:
     """What somebody has done by others."""
     c = act(rng, rng.choice(verbs_for("L")), choices.person(rng))
-    return say("say", in_mood(rng, c))
+    modal = rng.choice(("must", "would", "should", "wanted", "had"))
+    made = in_mood(rng, c, modal)
+    return say("say", replace(made, negated=False))
 
 
 def wish(rng: Random) -> Sentence:
     """An order in a restaurant: one or two things to eat or drink."""
-    c = act(rng, rng.choice(verbs_for("o")), rng.choice((I, WE)))
+    c = act(rng, rng.choice(verbs_for("o")), rng.choice((ME, WE)))
     assert isinstance(c.object, Phrase)
     other = choices.patient(rng, c.verb, c.subject, single=False)
     assert isinstance(other, Phrase)

@@ -38,8 +38,8 @@ good/better | gut/besser | 好 | venue lodging =dentist =doctor =lawyer =interpr
 heavy/heavier | schwer/schwerer | 重的/重 | =suitcase =bag =backpack =parcel =laptop =tent =camera | aptc
 light/lighter | leicht/leichter | 轻便的/轻便 | =suitcase =bag =backpack =jacket =tent =bicycle =laptop =raincoat | ac
 important/more_important | wichtig/wichtiger | 重要的 | appointment =letter paper =conference =lecture | ip
-interesting/more_interesting | interessant/interessanter | 有意思的 | sight event =book =magazine booking =trip | apc
-boring/more_boring | langweilig/langweiliger | 无聊的 | event =book =magazine =exhibition | p
+interesting/more_interesting | interessant/interessanter | 有意思的 | sight =concert =performance =lecture =guided_tour =football_match =conference =book =magazine booking =trip | apc
+boring/more_boring | langweilig/langweiliger | 无聊的 | =concert =performance =lecture =guided_tour =football_match =conference =book =magazine =exhibition | p
 long/longer | lang/länger | 长 | =coat =dress =skirt =scarf =belt =raincoat =tie =necklace | aptc
 short/shorter | kurz/kürzer | 短 | =coat =dress =skirt =belt =tie =jacket =raincoat | aptc
 tight/tighter | eng/enger | 紧 | =shirt =jacket =coat =dress =skirt =suit =sweater =T-shirt =belt =hat | pt

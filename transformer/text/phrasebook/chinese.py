@@ -72,6 +72,8 @@ def clause(c: Clause, mode: str) -> str:
             particle,
             *_predication(c, bare, plain=mode == "relative" or when_past or asks),
         ]
+    if c.verb.zh == "晚点" and mode != "sub":
+        words.append("了")
     if when_past:
         words.append("的")
     elif asks and c.tense == "perfect" and mode == "question":
@@ -80,9 +82,8 @@ def clause(c: Clause, mode: str) -> str:
 
 
 def _asks_by_word(c: Clause) -> bool:
-    return (
-        bool(question_word(c)) or isinstance(c.subject, Phrase) and c.subject.determiner == "which"
-    )
+    which = isinstance(c.subject, Phrase) and c.subject.determiner == "which"
+    return which or question_word(c) != ""
 
 
 def _predication(c: Clause, bare: bool, *, plain: bool) -> list[str]:
@@ -203,9 +204,9 @@ def phrase(p: Phrase, bare: bool = False) -> str:
         tail = (
             f"去{phrase(p.tail.phrase)}的"
             if p.tail.relation == "to"
-            else f"{phrase(p.tail.phrase)}里的"
+            else f"{POSSESSIVES[p.tail.phrase.owner][2]}{p.tail.phrase.noun.zh}里的"
         )
-    bare = bare or p.noun.kind == "taxi"
+    bare = (bare and p.mass is None) or p.noun.kind == "taxi"
     determiner = "" if bare and p.determiner == "a" else _determiner(p, measure_word)
     other = "和" + phrase(p.other, bare) if p.other is not None else ""
     return relative + determiner + tail + adjective + noun + other

@@ -19,7 +19,7 @@ from transformer.text.phrasebook.nouns import noun, nouns
 from transformer.text.phrasebook.pronouns import PRONOUNS, owner_of
 from transformer.text.phrasebook.times import DAYS, words_of
 
-I, WE, YOU = PRONOUNS["i"], PRONOUNS["we"], PRONOUNS["you"]
+ME, WE, YOU = PRONOUNS["i"], PRONOUNS["we"], PRONOUNS["you"]
 _CONTAINERS = {
     "bottle glass": ("bottle", "glass"),
     "cup": ("cup",),
@@ -30,7 +30,9 @@ _FIRST_DATE, _DATES = 740_000, 730  # two years, so that each date has more than
 _UNITS_AHEAD = (("hour", 2, 12), ("day", 2, 12), ("week", 2, 6))
 _UNITS_PAST = (("hour", 2, 12), ("day", 2, 12), ("week", 2, 6), ("month", 2, 11))
 CURRENCIES = ("EUR", "EUR", "USD", "GBP")
+# Adjectives that do not go with a number, and those that do not tell which one is meant.
 _UNCOUNTED = ("famous", "important", "good")
+_UNDISTINGUISHING = ("cheap", "expensive", "clean", "quiet", "interesting", "elegant", "delicious")
 # The largest number of what one would buy, order or need.
 _MOST = {
     "stamp": 60,
@@ -73,7 +75,7 @@ def person(rng: Random) -> Phrase | Pronoun:
     """Who acts in a statement."""
     draw = rng.random()
     if draw < 0.35:
-        return I
+        return ME
     if draw < 0.55:
         return WE
     if draw < 0.69:
@@ -108,7 +110,8 @@ def thing(
     if rng.random() < described:
         use = "ai" if determiner == "a" else "a"
         word = _container_size(rng, of) if mass is not None else adjective(rng, of, use)
-    if determiner == "number" and word is not None and word.en in _UNCOUNTED:
+    unsaid = {"number": _UNCOUNTED, "the": _UNDISTINGUISHING}.get(determiner, ())
+    if word is not None and word.en in unsaid:
         word = None
     bound = owner if determiner in ("own", "owner") else ""
     return Phrase(of, determiner, word, number, bound, mass)
@@ -116,7 +119,7 @@ def thing(
 
 def _container_size(rng: Random, of: Noun) -> Adjective | None:
     sizes = [a for a in fitting(of, "a") if a.en in ("large", "small")]
-    return rng.choice(sizes) if sizes and of.en not in ("kilo",) else None
+    return rng.choice(sizes) if sizes and of.en != "kilo" else None
 
 
 def patient(rng: Random, verb: Verb, subject: Phrase | Pronoun, *, single: bool) -> Nominal | None:
@@ -213,10 +216,12 @@ def appointment(rng: Random) -> Time:
     return Time("date clock", (_date(rng), clock(rng)))
 
 
-def habit(rng: Random) -> Time:
-    if rng.random() < 0.5:
-        return Time("weekday", ("every", rng.randrange(7)))
-    return Time("word", (rng.choice(words_of("habit")),))
+def day_time(rng: Random, tense: str) -> Time:
+    """The time of day of something daily, from 06:00 to 09:55."""
+    minutes = rng.randrange(6 * 60, 10 * 60, 5)
+    if rng.random() < 0.3:
+        return Time("date clock", (_date(rng), minutes))
+    return Time("word clock", (rng.choice(DAYS[2:4] if tense == "past" else DAYS[:2]), minutes))
 
 
 def count_future_times() -> int:

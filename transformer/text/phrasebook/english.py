@@ -12,7 +12,6 @@ from transformer.text.phrasebook.abstract import (
     Pronoun,
     Sentence,
     Time,
-    Verb,
     Wh,
 )
 from transformer.text.phrasebook.patterns import fill, question_word, tidy
@@ -58,7 +57,7 @@ def _verb_group(c: Clause, *, inverted: bool, infinitive: bool) -> tuple[str, st
         return "", base
     first, rest = _affirmative(c, base)
     if (c.negated or inverted) and not first:
-        first, rest = _do_support(c, rest, base)
+        first, rest = _do_support(c, base)
     if c.negated and c.verb.en != "be {o}":
         first = "cannot" if first == "can" else first + " not"
     elif c.already:
@@ -70,21 +69,23 @@ def _affirmative(c: Clause, base: str) -> tuple[str, str]:
     person = person_of(c.subject)
     if c.modal:
         return _modal(c.modal, person, base)
-    if c.tense == "past":
-        return (_was(person), "") if base == "be" else ("", c.verb.en_past)
-    if c.tense == "future":
-        return "will", base
-    if c.tense == "perfect":
-        return _have(person), c.verb.en_participle
-    if c.tense == "since":
-        return _have(person), "been " + progressive(base)
-    if c.tense == "passive":
-        return _was(person), c.verb.en_participle
+    verb = c.verb
+    forms = {
+        "past": ("", verb.en_past),
+        "future": ("will", base),
+        "perfect": (_have(person), verb.en_participle),
+        "since": (_have(person), "been " + progressive(base)),
+        "passive": (_was(person), verb.en_participle),
+    }
+    return forms[c.tense] if c.tense in forms else _present(verb, person, base)
+
+
+def _present(verb: Verb, person: str, base: str) -> tuple[str, str]:
     if base == "would":
         return base, ""
     if base == "be":
         return _BE.get(person, "are"), ""
-    if "g" in c.verb.uses:
+    if "g" in verb.uses:
         return _BE.get(person, "are"), progressive(base)
     return "", third_person(base) if person == "3s" else base
 
@@ -98,7 +99,7 @@ def _modal(modal: str, person: str, base: str) -> tuple[str, str]:
     return _FINITE_MODALS[modal], f"like to {base}" if modal == "would" else base
 
 
-def _do_support(c: Clause, rest: str, base: str) -> tuple[str, str]:
+def _do_support(c: Clause, base: str) -> tuple[str, str]:
     past = c.tense == "past" or c.modal in ("had", "wanted")
     do = "did" if past else "does" if person_of(c.subject) == "3s" else "do"
     if c.modal in ("must", "had"):

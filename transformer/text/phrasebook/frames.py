@@ -20,7 +20,7 @@ whether tell | Could you please tell me whether {0:sub}? | Könnten Sie mir bitt
 whether know not | I do not know whether {0:sub}. | Ich weiß nicht, ob {0:sub}. | 我不知道{0:whether}。
 whether like know | I would like to know whether {0:sub}. | Ich möchte wissen, ob {0:sub}. | 我想知道{0:whether}。
 that hope | I hope that {0:sub}. | Ich hoffe, dass {0:sub}. | 我希望{0:sub}。
-that think | I think that {0:sub}. | Ich glaube, dass {0:sub}. | 我觉得{0:sub}。
+that think | I think that {0:sub}. | Ich glaube, dass {0:sub}. | 我觉得{0:main}。
 that glad | I am glad that {0:sub}. | Ich freue mich, dass {0:sub}. | 我很高兴{0:sub}。
 that pity | It is a pity that {0:sub}. | Es ist schade, dass {0:sub}. | 真可惜，{0:sub}。
 that says | Our guide says that {0:sub}. | Unser Reiseleiter sagt, dass {0:sub}. | 我们的导游说{0:sub}。
@@ -35,7 +35,7 @@ because | {0:main} because {1:sub}. | {0:main}, weil {1:sub}. | 因为{1:sub}，
 calling | I am calling because {0:sub}. | Ich rufe an, weil {0:sub}. | 我打电话是因为{0:sub}。
 if | If {1:sub}, {0:main}. | Wenn {1:sub}, {0:then}. | 如果{1:sub}，{0:then}。
 before | Before {1:sub}, {0:main}. | Bevor {1:sub}, {0:then}. | {1:inf}之前，{0:sub}。
-as soon as | As soon as {1:sub}, {0:main}. | Sobald {1:sub}, {0:then}. | {1:sub}以后，{0:sub}。
+as soon as | As soon as {1:sub}, {0:main}. | Sobald {1:sub}, {0:then}. | {1:sub}以后，会{0:inf}。
 purpose | {0:main} to {1:inf}. | {0:main}, um {1:zu}. | {0:main}{1:inf}。
 but | {0:main}, but {1:main}. | {0:main}, aber {1:main}. | {0:main}，可是{1:main}。
 """

@@ -11,7 +11,6 @@ from transformer.text.phrasebook.abstract import (
     Amount,
     Clause,
     Phrase,
-    Place,
     Pronoun,
     Sentence,
     Time,
@@ -137,14 +136,14 @@ def _middle(c: Clause, recipient: Phrase | None) -> list[str]:
     near, far = _places(c)
     words = [time_text(c.time, "de")] if isinstance(c.time, Time) and not c.time_first else []
     words.append(nominal(recipient, "D") if recipient is not None else "")
-    words.append(early)
+    words += [early, near]
     if c.already:
         words.append("noch" if c.negated else "schon")
     if c.negated and not _negates_article(c):
         words.append("nicht")
     if isinstance(c.duration, Amount):
         words.append(measure(c.duration.value, c.duration.unit, "de"))
-    words += [near, late, far]
+    words += [late, far]
     if c.predicate is not None:
         words.append(predicate(c.predicate))
     return [word for word in words if word]
@@ -166,11 +165,12 @@ def _objects(c: Clause) -> tuple[str, str]:
 
 
 def _places(c: Clause) -> tuple[str, str]:
-    """A place where something happens, before a late object; a direction, behind it."""
+    """A place where something happens, before the negation; one that the verb needs, behind."""
     if c.gap == "place" or c.place is None or isinstance(c.place, Wh):
         return "", ""
     text = place(c.place)
-    return ("", text) if isinstance(c.place, Place) and c.place.relation == "to" else (text, "")
+    needed = "{p}" in c.verb.zh or "{t}" in c.verb.zh
+    return ("", text) if needed else (text, "")
 
 
 def relative(n: object) -> str:

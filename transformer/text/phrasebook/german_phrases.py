@@ -2,8 +2,15 @@
 
 from functools import cache
 
-from transformer.text.phrasebook.abstract import Adjective, Amount, Nominal, Noun, Phrase, Place
-from transformer.text.phrasebook.abstract import Predicate, Pronoun
+from transformer.text.phrasebook.abstract import (
+    Amount,
+    Nominal,
+    Noun,
+    Phrase,
+    Place,
+    Predicate,
+    Pronoun,
+)
 from transformer.text.phrasebook.pronouns import POSSESSIVES, person_of
 from transformer.text.phrasebook.quantities import measure, money, number_word, ordinal_word
 

@@ -41,6 +41,7 @@ FAMILIES: tuple[tuple[Callable[[Random], Sentence], int], ...] = (
     (situations.purpose, 4),
     (situations.direction, 2),
     (situations.distance, 2),
+    (situations.delay, 2),
     (actions.service, 2),
     (actions.wish, 3),
 )

@@ -218,7 +218,7 @@ photographer | der Fotograf~/Fotografen | 位 摄影师
 """,
     "train": """
 train | der Zug/Züge | 班 火车
-night train | der Nachtzug/Nachtzüge | 班 夜班火车
+express train | der Schnellzug/Schnellzüge | 班 特快列车
 bus/buses | der Bus/Busse | 班 公共汽车
 """,
     "ferry": """
@@ -322,7 +322,6 @@ trip | die Reise/Reisen | 次 旅行
     "crossing": """
 crossing | die Kreuzung/Kreuzungen | 个 路口 | at an zu
 traffic light | die Ampel/Ampeln | 个 红绿灯 | at an zu
-bridge | die Brücke/Brücken | 座 桥 | at an zu
 """,
     "city": """
 Berlin | Berlin | 柏林

@@ -110,7 +110,7 @@ UNITS = {
 @cache
 def measure(number: int, unit: str, language: str, *, dative: bool = False) -> str:
     """ "three days": a number from two up and its unit."""
-    en, en_plural, _, de_plural, de_dative, zh = UNITS[unit]
+    _en, en_plural, _, de_plural, de_dative, zh = UNITS[unit]
     word = number_word(number, language)
     if language == "zh":
         return word + zh

@@ -20,7 +20,7 @@ from transformer.text.phrasebook.abstract import (
 )
 from transformer.text.phrasebook.actions import act, in_mood, in_tense, say, verbs_for
 from transformer.text.phrasebook.adjectives import fitting
-from transformer.text.phrasebook.choices import I, WE, YOU, nouns_of
+from transformer.text.phrasebook.choices import ME, WE, YOU, nouns_of
 from transformer.text.phrasebook.nouns import noun, nouns
 from transformer.text.phrasebook.pronouns import PRONOUNS
 from transformer.text.phrasebook.verbs import verbs
@@ -45,7 +45,7 @@ def _train(rng: Random, determiners: tuple[str, ...] = ("the", "next", "last")) 
 def departure(rng: Random) -> Sentence:
     """When and from which platform a train leaves."""
     train = _train(rng)
-    on_rails = train.noun.en in ("train", "night train")
+    on_rails = train.noun.en != "bus" and train.noun.kind == "train"
     c = Clause(train, verb("depart"), time=_timetable(rng))
     if on_rails and rng.random() < 0.7:
         c = replace(c, place=Amount(rng.randint(2, 24), "platform"))
@@ -83,6 +83,8 @@ def cost(rng: Random) -> Sentence:
     kinds = ("ware", "clothes", "carried", "room", "booking", "ticket", "dish")
     of = rng.choice(nouns_of(kinds))
     determiner = "a" if of.kind in ("ticket", "dish", "booking") else "this"
+    if of.kind in ("ticket", "ware") and rng.random() < 0.4:
+        determiner = "number"
     subject = choices.thing(rng, of, determiner)
     if rng.random() < 0.5:
         return say(rng.choice(_WH), Clause(subject, verb("cost"), object=Wh("how much")))
@@ -108,16 +110,18 @@ def existence(rng: Random) -> Sentence:
     return say(rng.choice(_WHETHER) if kind < 0.7 else "say", replace(c, negated=kind > 0.85))
 
 
-def _relative(rng: Random, of: Noun, subject_of: tuple[str, ...] = ()) -> Clause | None:
-    """A relative clause whose object is the noun."""
+def _relative(rng: Random, of: Noun) -> Clause | None:
+    """A relative clause with the noun as its object, or as the place where somebody stays."""
+    subject = rng.choice((ME, WE, choices.kin(rng)))
+    if of.kind == "lodging":
+        return Clause(rng.choice((ME, WE)), verb("stay", "n"), gap="place")
     fit = _relatives(of)
     if not fit:
         return None
     v = rng.choice(fit)
-    subject = rng.choice((I, WE, choices.kin(rng)))
     c = Clause(subject, v, gap="object")
-    if rng.random() < 0.35 and v.key != "lose":
-        return replace(in_mood(rng, c, "wanted", fronted=False))
+    if "D" in v.uses or (rng.random() < 0.35 and v.key != "lose"):
+        return in_mood(rng, c, "wanted", fronted=False)
     return in_tense(rng, c, "p", negated=0, fronted=False)
 
 
@@ -125,7 +129,7 @@ def _relative(rng: Random, of: Noun, subject_of: tuple[str, ...] = ()) -> Clause
 def _relatives(of: Noun) -> tuple[Verb, ...]:
     return tuple(
         v
-        for v in verbs_for("c")
+        for v in (*verbs_for("c"), *verbs_for("D"))
         if of in nouns_of(v.objects) and (v.determiners[0] != "own" or of.kind == "carried")
     )
 
@@ -144,58 +148,48 @@ def where_is(rng: Random) -> Sentence:
     return say(rng.choice(_WH), Clause(subject, verb("be", "y"), place=Wh("where")))
 
 
+_JUDGED = (
+    "carried",
+    "clothes",
+    "ware",
+    "linen",
+    "tableware",
+    "dish",
+    "sight",
+    "lodging",
+    "room",
+    "vehicle",
+    "facility",
+    "event",
+    "outdoors",
+    "kin",
+    "staff",
+)
+
+
 def quality(rng: Random) -> Sentence:
-    """What something is like."""
-    of = rng.choice(
-        nouns_of(
-            (
-                "carried",
-                "clothes",
-                "ware",
-                "linen",
-                "tableware",
-                "dish",
-                "sight",
-                "lodging",
-                "room",
-                "vehicle",
-                "facility",
-                "event",
-                "outdoors",
-                "kin",
-            )
-        )
-    )
+    """What something or somebody is like."""
+    of = rng.choice(nouns_of(_JUDGED))
     use = rng.choice("ptx")
-    fit = fitting(of, "p" if use == "p" else use)
+    fit = fitting(of, use)
     if not fit:
         return quality(rng)
     word = rng.choice(fit)
     degree = {"p": rng.choice(("", "very")), "t": "too", "x": ""}[use]
-    if of.kind == "kin":
-        return say(
-            "say",
-            Clause(
-                Phrase(of, "owner", owner="i"),
-                verb("be"),
-                time=None,
-                predicate=Predicate(word, degree),
-            ),
-        )
     subject = _described(rng, of)
     c = Clause(subject, verb("be"), predicate=Predicate(word, degree))
-    return _quality_frame(rng, c, degree, use)
+    return say("say", c) if of.kind == "kin" else _quality_frame(rng, c, degree, use)
 
 
 def _described(rng: Random, of: Noun) -> Phrase:
-    bought = of.kind in ("carried", "clothes", "ware", "vehicle", "room", "sight")
-    relative = _relative(rng, of) if bought and rng.random() < 0.35 else None
-    determiner = (
-        "the"
-        if relative is not None or of.kind in ("sight", "lodging", "outdoors", "facility", "event")
-        else "this"
-    )
-    return Phrase(of, determiner, relative=relative)
+    if of.kind == "kin":
+        return Phrase(of, "owner", owner="i")
+    many = of.kind in ("clothes", "ware", "linen", "tableware")
+    if many and rng.random() < 0.3:
+        return choices.thing(rng, of, "these", described=0.2)
+    relative = _relative(rng, of) if rng.random() < 0.35 else None
+    unique = of.kind in ("sight", "lodging", "outdoors", "facility", "event", "staff")
+    return Phrase(of, "the" if relative is not None or unique else "this", relative=relative)
 
 
 def _quality_frame(rng: Random, c: Clause, degree: str, use: str) -> Sentence:
@@ -213,11 +207,15 @@ def _quality_frame(rng: Random, c: Clause, degree: str, use: str) -> Sentence:
 
 
 _COMPARED = (
-    ("clothes",),
+    ("=suitcase", "=bag", "=backpack"),
+    ("=coat", "=jacket", "=raincoat", "=sweater", "=suit"),
+    ("=dress", "=skirt", "=shirt", "=T-shirt"),
+    ("=necklace", "=ring", "=watch"),
+    ("=laptop", "=camera", "=mobile phone"),
     ("room",),
     ("lodging",),
     ("sight",),
-    ("carried",),
+    ("sight",),
     ("staff",),
     ("=car", "=bicycle", "=motorbike", "=camper van"),
 )
@@ -245,7 +243,7 @@ def liking(rng: Random) -> Sentence:
     v = verb("like")
     of = rng.choice(nouns_of(v.objects))
     liked = choices.thing(rng, of, "this")
-    c = Clause(rng.choice((I, WE, choices.kin(rng))), v, object=liked)
+    c = Clause(rng.choice((ME, WE, choices.kin(rng))), v, object=liked)
     fit = [a for a in fitting(of, "t") if a is not liked.adjective]
     draw = rng.random()
     if draw < 0.55 and fit:
@@ -367,7 +365,7 @@ def staying(rng: Random) -> Sentence:
     subject = choices.person(rng)
     place = choices.somewhere(rng, v.places)
     if rng.random() < 0.25:
-        c = Clause(rng.choice((I, WE)), v, modal="can", place=place, duration=Wh("how long"))
+        c = Clause(rng.choice((ME, WE)), v, modal="can", place=place, duration=Wh("how long"))
         return say(rng.choice(_WH), c)
     unit, most = rng.choice((("day", 12), ("night", 12), ("week", 6)))
     c = Clause(
@@ -398,7 +396,7 @@ def origin(rng: Random) -> Sentence:
 
 def because(rng: Random) -> Sentence:
     """A wish or a duty and its reason."""
-    subject = rng.choice((I, WE))
+    subject = rng.choice((ME, WE))
     draw = rng.random()
     if draw < 0.4:
         return _exchange(rng)
@@ -406,11 +404,16 @@ def because(rng: Random) -> Sentence:
         office = Phrase(noun(rng.choice(("police station", "embassy"))), "the")
         main = Clause(subject, verb("go"), modal="must", place=Place("to", office))
         reason = act(rng, verb("lose"), subject, placed=0)
+        tense = rng.choice("pr")
+        if office.noun.en == "embassy":
+            papers = rng.choice(nouns_of(("=passport", "=identity card", "=driving licence")))
+            reason = replace(reason, object=Phrase(papers, "own", owner=subject.key))
     else:
         main = _next_connection(rng, subject, choices.to_city(rng))
+        tense = "r"
         missed = Phrase(rng.choice(nouns_of(("train", "=flight"))), "the")
         reason = Clause(subject, verb("miss"), object=missed)
-    return say("because", main, in_tense(rng, reason, rng.choice("pr"), negated=0, fronted=False))
+    return say("because", main, in_tense(rng, reason, tense, negated=0, fronted=False))
 
 
 def _next_connection(rng: Random, subject: Pronoun, city: Place) -> Clause:
@@ -421,7 +424,7 @@ def _next_connection(rng: Random, subject: Pronoun, city: Place) -> Clause:
 def _exchange(rng: Random) -> Sentence:
     of = rng.choice(nouns("clothes"))
     fit = fitting(of, "t")
-    swap = Clause(I, verb("exchange"), modal="would", object=choices.thing(rng, of, "this"))
+    swap = Clause(ME, verb("exchange"), modal="would", object=choices.thing(rng, of, "this"))
     it = Clause(
         PRONOUNS["it " + of.gender], verb("be"), predicate=Predicate(rng.choice(fit), "too")
     )
@@ -431,20 +434,26 @@ def _exchange(rng: Random) -> Sentence:
 def conditional(rng: Random) -> Sentence:
     """If or as soon as something happens, somebody will do something."""
     if rng.random() < 0.5:
-        subject = rng.choice((I, WE))
+        subject = rng.choice((ME, WE))
         there = choices.somewhere(rng, verb("arrive").places)
         arrival = Clause(subject, verb("arrive"), place=there)
         main = act(rng, rng.choice([v for v in verbs() if v.key == "call"]), subject, placed=0)
         return say("as soon as", replace(main, tense="future"), arrival)
-    subject = _train(rng, ("the",))
-    main = act(
-        rng, verb(rng.choice(("call", "rent", "go", "need", "take"))), WE, single=True, placed=0
-    )
-    if main.verb.key in ("take", "need"):
-        main = replace(_next_connection(rng, WE, choices.to_city(rng)), modal="")
-    if main.verb.key == "go":
-        main = replace(main, place=choices.somewhere(rng, ("to:venue", "shop", "lodging")))
-    return say("if", replace(main, tense="future"), Clause(subject, verb("be late")))
+    train = _train(rng, ("the",))
+    draw = rng.random()
+    if draw < 0.4:
+        city = train.tail if isinstance(train.tail, Place) else choices.to_city(rng)
+        main = replace(_next_connection(rng, WE, city), modal="")
+    elif draw < 0.6:
+        v = rng.choice([v for v in verbs() if v.key == "call" and "lodging" not in v.objects])
+        main = act(rng, v, WE, placed=0)
+    elif draw < 0.8:
+        car = rng.choice(nouns_of(("=car", "=camper van", "=motorbike", "=bicycle")))
+        main = Clause(WE, verb("rent"), object=choices.thing(rng, car, "a"))
+    else:
+        there = choices.somewhere(rng, ("to:venue", "shop", "=park"))
+        main = Clause(WE, verb("go"), place=there)
+    return say("if", replace(main, tense="future"), Clause(train, verb("be late")))
 
 
 _ERRANDS = (
@@ -465,7 +474,7 @@ _GOALS = ("visit", "go", "travel", "fly", "return", "meet")
 
 def sequence(rng: Random) -> Sentence:
     """Before doing one thing, somebody has to do another."""
-    subject = rng.choice((I, WE))
+    subject = rng.choice((ME, WE))
     errand = rng.choice([v for v in verbs_for("m") if v.key in _ERRANDS])
     goal = rng.choice([v for v in verbs_for("f") if v.key in _GOALS])
     first = act(rng, errand, subject, placed=0)
@@ -491,7 +500,7 @@ _PURPOSES = (
 def purpose(rng: Random) -> Sentence:
     """Where somebody goes and what for: um ... zu."""
     places, key, objects = rng.choice(_PURPOSES)
-    subject = rng.choice((I, WE))
+    subject = rng.choice((ME, WE))
     goal = choices.somewhere(rng, ("to:" + places[0], *places[1:]))
     fit = [
         v
@@ -500,7 +509,7 @@ def purpose(rng: Random) -> Sentence:
     ]
     v = rng.choice(fit)
     aim = act(rng, v, subject, placed=0)
-    if objects and objects != ("money",) and objects != ("kin",):
+    if objects and objects not in (("money",), ("kin",)):
         determiner = "number" if objects == ("kilo",) else rng.choice(("a", "number"))
         aim = replace(aim, object=choices.thing(rng, rng.choice(nouns_of(objects)), determiner))
     go = Clause(subject, verb("go"), modal=rng.choice(("must", "would", "should")), place=goal)
@@ -526,7 +535,6 @@ def direction(rng: Random) -> Sentence:
             "=castle",
             "=railway station",
             "=petrol station",
-            "=bridge",
         )
         spot = choices.thing(rng, rng.choice(nouns_of(kinds)), "the", described=0.3)
     else:
@@ -559,7 +567,7 @@ def which(rng: Random) -> Sentence:
     place = choices.to_city(rng)
     if train.noun.kind == "tram" or train.noun.en == "bus":
         place = choices.somewhere(rng, ("to:sight", "=railway station", "=airport", "=harbour"))
-    return say(rng.choice(_WH), Clause(train, verb("travel"), place=place))
+    return say(rng.choice(_WH), Clause(train, verb("go", "W"), place=place))
 
 
 def forbidden(rng: Random) -> Sentence:
@@ -567,6 +575,21 @@ def forbidden(rng: Random) -> Sentence:
     v = rng.choice(verbs_for("O"))
     there = choices.somewhere(rng, v.places)
     if rng.random() < 0.5:
-        c = Clause(rng.choice((I, WE)), v, place=there, modal="can")
+        c = Clause(rng.choice((ME, WE)), v, place=there, modal="can")
         return say(rng.choice(("ask", *_WHETHER)), c)
     return say("say", Clause(YOU, v, place=there, modal="may", negated=True))
+
+
+def delay(rng: Random) -> Sentence:
+    """The train that somebody is waiting for, or something else about a train, and its delay."""
+    if rng.random() < 0.4:
+        return say(
+            "say" if rng.random() < 0.5 else rng.choice(_WHETHER),
+            Clause(_train(rng, ("the", "next")), verb("be late")),
+        )
+    of = rng.choice(nouns_of(("train", "ferry")))
+    wait = Clause(rng.choice((ME, WE, choices.kin(rng))), verb("wait for", "C"), gap="object")
+    train = Phrase(of, "the", relative=wait)
+    if rng.random() < 0.5:
+        return say(rng.choice(("say", "that think")), Clause(train, verb("be late")))
+    return say(rng.choice(_WH), Clause(train, verb("depart"), time=Wh("when")))

@@ -39,7 +39,7 @@ pick up {o} | ab|holen holt geholt h A | 接*{o} | person | kin | own | stop | p
 pick up {o} | ab|holen holt geholt h A | 取*{o} | person | parcel paper ticket | the this | =post_office =railway_station =hotel =embassy | prfmi
 take {o} along/took/taken | mit|nehmen nimmt genommen h A | 带上*{o} | person | carried document =raincoat =sweater =jacket | own |  | pmi
 need {o} | brauchen braucht gebraucht h A | 需要{o} | person | linen tableware ticket vehicle clothes ware | a number few |  | n
-need {o} | brauchen braucht gebraucht h A | 需要{o} | person | staff taxi | a |  | n
+need {o} | brauchen braucht gebraucht h A | 需要{o} | person | =doctor =dentist =interpreter =mechanic =lawyer =photographer =guide taxi | a |  | n
 have {o}/had/had | haben hat gehabt h A | 有{o} | person | ware clothes vehicle | a number few |  | n
 take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | tram =bus | the | to:sight office shop outdoors | pfmi
 take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | taxi | a | to:sight office shop outdoors lodging stop | pfmi
@@ -55,10 +55,10 @@ show {r} {o}/showed/shown | zeigen zeigt gezeigt h A | 给{r}看看{o} | staff |
 recommend {o} to {r} | empfehlen empfiehlt empfohlen h A | 给{r}推荐*{o} | staff | venue lodging | a |  | q
 meet {o}/met/met | treffen trifft getroffen h A | 跟{o}见*面 | person | kin | own | venue stop sight city | pfmi
 meet {o}/met/met | treffen trifft getroffen h A | 跟{o}见*面 | person | staff | the | venue stop sight | pfmi
-ask {o} | fragen fragt gefragt h A | 问*{o} | person | staff | the |  | pmi
-thank {o} | danken dankt gedankt h D | 感谢*{o} | person | staff | the |  | prmi
+ask {o} | fragen fragt gefragt h A | 问*{o} | person | staff | the |  | pmiD
+thank {o} | danken dankt gedankt h D | 感谢*{o} | person | staff | the |  | prmiD
 help {o} | helfen hilft geholfen h D | 帮助*{o} | person | kin | own |  | prfmi
-wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train staff | the |  | ngpms
+wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train ferry staff | the |  | ngpmsC
 wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | kin | own | stop venue | ngpms
 ask for {o} | bitten bittet gebeten h um_A | 要*{o} | person | room linen | a number |  | pr
 look forward to {o} | sich freuen freut gefreut h auf_A | 很期待{o} | person | event =trip =excursion =boat_trip | the |  | ng
@@ -88,6 +88,7 @@ depart | ab|fahren fährt gefahren s - | 发*车 | train ferry |  |  | platform 
 arrive | an|kommen kommt gekommen s - | 到达*{p} | train person |  |  | city =airport =railway_station | pfmt
 go/went/gone | gehen geht gegangen s - | 去*{p} | person |  |  | to:sight office venue shop outdoors | pfmi
 travel/travelled/travelled | fahren fährt gefahren s - | 去*{p} | person |  |  | to:city | pfmi
+go/went/gone | fahren fährt gefahren s - | 去*{p} | train |  |  | to:city | W
 fly/flew/flown | fliegen fliegt geflogen s - | 坐飞机去*{p} | person |  |  | to:city overseas country | pfmi
 come/came/come | kommen kommt gekommen s - | 来自{p} | person |  |  | from:country | n
 stay | wohnen wohnt gewohnt h - | 住在{p} | person |  |  | lodging | ngpf
@@ -97,7 +98,7 @@ get up/got/got | auf|stehen steht gestanden s - | 起*床 | person |  |  |  | pf
 have breakfast/had/had | frühstücken frühstückt gefrühstückt h - | 吃*早饭 | person |  |  | lodging =café =restaurant | prfmhi
 take place/took/taken | statt|finden findet gefunden h - | 举行 | event |  |  | city venue =park =town_hall =castle lodging | e
 begin/began/begun | an|fangen fängt gefangen h - | 开始 | event |  |  |  | e
-end | auf|hören hört gehört h - | 结束 | event |  |  |  | e
+end | enden endet geendet h - | 结束 | event |  |  |  | e
 open | auf|machen macht gemacht h - | 开门 | opens |  |  |  | h
 close | zu|machen macht gemacht h - | 关门 | opens |  |  |  | h
 last {t} | dauern dauert gedauert h - | 要{t} | event |  |  |  | l
