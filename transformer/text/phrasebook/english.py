@@ -12,6 +12,7 @@ from transformer.text.phrasebook.abstract import (
     Pronoun,
     Sentence,
     Time,
+    Verb,
     Wh,
 )
 from transformer.text.phrasebook.patterns import fill, question_word, tidy
