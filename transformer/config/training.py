@@ -75,12 +75,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         counts = ("max_updates", "accumulate", "validate_every", "checkpoint_every", "keep_last")
-        for name in (*counts, "validation_beam_size", "log_every"):
+        for name in (*counts, "keep_best", "validation_beam_size", "log_every"):
             value = getattr(self, name)
             require(value >= 1, f"training.{name}={value} must be at least 1")
-        for name in ("keep_best", "n_samples"):
-            value = getattr(self, name)
-            require(value >= 0, f"training.{name}={value} must be at least 0")
+        require(self.n_samples >= 0, f"training.n_samples={self.n_samples} must be at least 0")
         for name in ("max_epochs", "max_minutes", "patience"):
             value = getattr(self, name)
             require(value is None or value > 0, f"training.{name}={value} must be null or above 0")

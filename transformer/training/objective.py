@@ -39,7 +39,7 @@ class FusedLoss(torch.autograd.Function):
     """Smoothed loss and NLL of an output layer, with gradients for its input and its weight."""
 
     @staticmethod
-    def forward(  # noqa: PLR0917 -- autograd passes them by position
+    def forward(
         ctx: Any,
         hidden: Tensor,
         weight: Tensor,

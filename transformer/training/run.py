@@ -105,9 +105,7 @@ class RunFolder:
         if best:
             link_checkpoint("best", best[0])
         config = self.settings.training
-        # The link `best` needs its checkpoint whatever keep_best says.
-        n_best = max(1, config.keep_best)
-        keep_checkpoints(self.checkpoints, [*found[-config.keep_last :], *best[:n_best]])
+        keep_checkpoints(self.checkpoints, [*found[-config.keep_last :], *best[: config.keep_best]])
 
     def save_translations(self, name: str, lines: list[str]) -> None:
         """Write `lines` to translations/`name`."""

@@ -91,15 +91,16 @@ class Trainer:
     def run(self) -> TrainingResult:
         """Train until a limit is reached."""
         reason = self._reached()
-        if reason is None:
+        if reason is not None and self.metrics:
+            logger.info("the run in %s is finished: %s", self.folder.path, reason)
+        else:
             tracker = Tracker(self.folder.tensorboard, self.position.update, self.config.log_every)
             try:
-                reason = self._loop(tracker)
+                reason = reason or self._loop(tracker)
+                self._finish(tracker)
             finally:
                 tracker.close()
             logger.info("training ends: %s", reason)
-        else:
-            logger.info("the run in %s is finished: %s", self.folder.path, reason)
         assert self.best is not None
         return TrainingResult(self.folder.path, self.position.update, self.best, reason)
 
@@ -121,7 +122,6 @@ class Trainer:
             self.elapsed_s = time.perf_counter() - clock
             reason = self._reached()
             if reason is not None:
-                self._finish(tracker)
                 return reason
         raise AssertionError("the stream of updates has no end")
 
@@ -137,7 +137,7 @@ class Trainer:
 
     def _validate(self, tracker: Tracker) -> None:
         found = self.validator.validate(self.model)
-        self.metrics = found.metrics()
+        self.metrics, self.saved = found.metrics(), False
         value = self.metrics[self.config.metric.name]
         if self.best is None or is_better(self.config.metric, value, self.best):
             self.best, self.stale = value, 0

@@ -194,13 +194,18 @@ def combinations(sentence: Sentence) -> Iterator[Combination]:
         yield from _clause_pairs(clause)
 
 
+# Verbs without which their nouns, or they without them, would hardly occur.
+_SINGULAR = ("hurt", "fill in", "depart", "be late", "speak", "learn")
+
+
 def _clause_pairs(clause: Clause) -> Iterator[Combination]:
     verb = clause.verb.key
     for slot in (clause.subject, clause.object, clause.recipient):
         if isinstance(slot, Phrase):
-            yield verb, head(slot).en
-            if slot.other is not None:
-                yield verb, head(slot.other).en
+            if verb not in _SINGULAR:
+                yield verb, head(slot).en
+                if slot.other is not None:
+                    yield verb, head(slot.other).en
             yield from _phrase_pairs(slot)
     if isinstance(clause.place, Place):
         yield verb, clause.place.phrase.noun.en
@@ -222,8 +227,6 @@ def _phrase_pairs(phrase: Phrase) -> Iterator[Combination]:
         yield phrase.adjective.en, noun
     if phrase.determiner == "number":
         yield str(phrase.number), head(phrase).en
-    if phrase.mass is not None:
-        yield noun, phrase.mass.en
     if isinstance(phrase.tail, Place):
         yield noun, phrase.tail.phrase.noun.en
     if phrase.other is not None:

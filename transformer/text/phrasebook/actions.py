@@ -269,9 +269,16 @@ def infinitive(rng: Random) -> Sentence:
     return say(key, c)
 
 
+@cache
+def _requests() -> tuple[Verb, ...]:
+    """The verbs of requests; what is brought is asked for most."""
+    staff = verbs_for("q", "staff")
+    return tuple(v for v in staff for _ in range(6 if v.key == "bring" else 2)) + verbs_for("q")
+
+
 def request(rng: Random) -> Sentence:
     """A request to a waiter, a receptionist, a shop."""
-    verb = rng.choice(verbs_for("q", "staff") * 3 + verbs_for("q"))
+    verb = rng.choice(_requests())
     c = act(rng, verb, YOU, placed=0.2)
     personal = "{r}" in verb.en or "person" in verb.subjects
     if verb.key.startswith("recommend") and isinstance(c.object, Phrase):

@@ -37,7 +37,7 @@ famous/more_famous | berühmt/berühmter | 著名的/有名 | sight =restaurant 
 good/better | gut/besser | 好 | venue lodging =dentist =doctor =lawyer =interpreter =mechanic =photographer =guidebook =bakery =camera =bookshop | i
 heavy/heavier | schwer/schwerer | 重的/重 | =suitcase =bag =backpack =parcel =laptop =tent =camera | aptc
 light/lighter | leicht/leichter | 轻便的/轻便 | =suitcase =bag =backpack =jacket =tent =bicycle =laptop =raincoat | ac
-important/more_important | wichtig/wichtiger | 重要的 | appointment =letter paper =conference =lecture | ip
+important/more_important | wichtig/wichtiger | 重要的 | appointment =letter paper =conference =lecture | aip
 interesting/more_interesting | interessant/interessanter | 有意思的 | sight =concert =performance =lecture =guided_tour =football_match =conference =book =magazine booking =trip | apc
 boring/more_boring | langweilig/langweiliger | 无聊的 | =concert =performance =lecture =guided_tour =football_match =conference =book =magazine =exhibition | p
 long/longer | lang/länger | 长 | =coat =dress =skirt =scarf =belt =raincoat =tie =necklace | aptc

@@ -50,6 +50,7 @@ _MOST = {
     "bottle glass": 12,
     "kilo": 20,
 }
+_FLOWN_TO = ("overseas", "overseas", "city", "port")
 _PRICES = {
     "ware": (1, 40),
     "clothes": (12, 180),
@@ -114,7 +115,10 @@ def thing(
     if word is not None and word.en in unsaid:
         word = None
     bound = owner if determiner in ("own", "owner") else ""
-    return Phrase(of, determiner, word, number, bound, mass)
+    tail = None
+    if of.en == "flight" and rng.random() < 0.7:
+        tail = Place("to", Phrase(rng.choice(nouns_of(_FLOWN_TO)), "name"))
+    return Phrase(of, determiner, word, number, bound, mass, tail)
 
 
 def _container_size(rng: Random, of: Noun) -> Adjective | None:

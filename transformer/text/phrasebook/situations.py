@@ -19,7 +19,7 @@ from transformer.text.phrasebook.abstract import (
     Wh,
 )
 from transformer.text.phrasebook.actions import act, in_mood, in_tense, say, verbs_for
-from transformer.text.phrasebook.adjectives import fitting
+from transformer.text.phrasebook.adjectives import adjectives, fitting
 from transformer.text.phrasebook.choices import ME, WE, YOU, nouns_of
 from transformer.text.phrasebook.nouns import noun, nouns
 from transformer.text.phrasebook.pronouns import PRONOUNS
@@ -169,12 +169,9 @@ _JUDGED = (
 
 def quality(rng: Random) -> Sentence:
     """What something or somebody is like."""
-    of = rng.choice(nouns_of(_JUDGED))
-    use = rng.choice("ptx")
-    fit = fitting(of, use)
-    if not fit:
-        return quality(rng)
-    word = rng.choice(fit)
+    use = rng.choice("pptx")
+    word = rng.choice([a for a in adjectives() if use in a.uses])
+    of = rng.choice([n for n in nouns_of(_JUDGED) if word in fitting(n, use)])
     degree = {"p": rng.choice(("", "very")), "t": "too", "x": ""}[use]
     subject = _described(rng, of)
     c = Clause(subject, verb("be"), predicate=Predicate(word, degree))
@@ -593,3 +590,18 @@ def delay(rng: Random) -> Sentence:
     if rng.random() < 0.5:
         return say(rng.choice(("say", "that think")), Clause(train, verb("be late")))
     return say(rng.choice(_WH), Clause(train, verb("depart"), time=Wh("when")))
+
+
+def flying(rng: Random) -> Sentence:
+    """Where somebody flies, and how long that takes."""
+    there = choices.somewhere(
+        rng, ("to:overseas", "country") if rng.random() < 0.5 else ("to:overseas",)
+    )
+    if rng.random() < 0.3:
+        flight = Phrase(noun("flight"), "the", tail=there)
+        hours = Amount(rng.randint(2, 16), "hour")
+        return say(rng.choice(("say", "that think")), Clause(flight, verb("last"), duration=hours))
+    c = Clause(choices.person(rng), verb("fly"), place=there)
+    if rng.random() < 0.4:
+        return say("say", in_mood(rng, c))
+    return say("say", in_tense(rng, c, rng.choice("pf"), negated=0.1))

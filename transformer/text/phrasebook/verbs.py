@@ -49,7 +49,8 @@ miss {o} | verpassen verpasst verpasst h A | 错过*{o} | person | train =flight
 change {o} | wechseln wechselt gewechselt h A | 换*{o} | person | money | name | =bank =airport =hotel =post_office | pmi
 send {r} {o}/sent/sent | schicken schickt geschickt h A | 给{r}寄*{o} | person | parcel =postcard =book =painting =magazine | a number few |  | prfmi
 buy {r} {o}/bought/bought | kaufen kauft gekauft h A | 给{r}买*{o} | person | clothes ware =necklace =ring =watch | a | city | pfmi
-bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | linen tableware dish drink | a number |  | q
+bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | linen tableware | a number |  | q
+bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | dish drink | a number |  | q
 bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | menu bill | the |  | q
 show {r} {o}/showed/shown | zeigen zeigt gezeigt h A | 给{r}看看{o} | staff | menu ware clothes room | this the |  | q
 recommend {o} to {r} | empfehlen empfiehlt empfohlen h A | 给{r}推荐*{o} | staff | venue lodging | a |  | q

@@ -1,0 +1,129 @@
+"""Properties of the training objective."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from transformer.training import objective
+from transformer.training.objective import TokenLoss, token_loss
+
+D, V = 12, 37
+Problem = tuple[Tensor, Tensor, Tensor]
+
+
+def problem(n: int, d: int = D, v: int = V, dtype: torch.dtype = torch.float64) -> Problem:
+    """`hidden`, `weight` and `labels` with logits of about unit size."""
+    generator = torch.Generator().manual_seed(n)
+    hidden = torch.randn(n, d, generator=generator, dtype=dtype)
+    weight = torch.randn(v, d, generator=generator, dtype=dtype) * d**-0.5
+    labels = torch.randint(v, (n,), generator=generator)
+    return hidden.requires_grad_(), weight.requires_grad_(), labels
+
+
+def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(loss, inputs)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+@pytest.mark.parametrize(("n", "chunk"), [(1, 512), (700, 512), (11, 4), (12, 4), (3, 1)])
+def test_loss_and_gradients_equal_pytorchs_cross_entropy(
+    monkeypatch: pytest.MonkeyPatch, smoothing: float, n: int, chunk: int
+) -> None:
+    monkeypatch.setattr(objective, "CHUNK", chunk)
+    hidden, weight, labels = problem(n)
+    found = token_loss(hidden, weight, labels, smoothing)
+    expected = F.cross_entropy(
+        hidden @ weight.t(), labels, label_smoothing=smoothing, reduction="sum"
+    )
+    torch.testing.assert_close(found.smoothed, expected, rtol=1e-12, atol=1e-12)
+    ours = gradients(found.smoothed / 3, hidden, weight)
+    theirs = gradients(expected / 3, hidden, weight)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_nll_is_without_smoothing_and_without_gradient(smoothing: float) -> None:
+    hidden, weight, labels = problem(20)
+    nll = token_loss(hidden, weight, labels, smoothing).nll
+    expected = F.cross_entropy(hidden @ weight.t(), labels, reduction="sum")
+    torch.testing.assert_close(nll, expected.detach(), rtol=1e-12, atol=1e-12)
+    assert not nll.requires_grad
+
+
+def test_where_no_gradient_is_wanted_none_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Watched(objective.Output):
+        def __init__(
+            self, weight: Tensor, smoothing: float, dtype: torch.dtype, needed: bool
+        ) -> None:
+            made.append(needed)
+            super().__init__(weight, smoothing, dtype, needed)
+
+    monkeypatch.setattr(objective, "Output", Watched)
+    hidden, weight, labels = problem(5)
+    with torch.no_grad():
+        without = token_loss(hidden, weight, labels, 0.1)
+    within = token_loss(hidden, weight, labels, 0.1)
+    assert made == [False, True]
+    assert not without.smoothed.requires_grad
+    assert torch.equal(without.smoothed, within.smoothed)
+    assert torch.equal(without.nll, within.nll)
+
+
+@pytest.mark.parametrize("frozen", ["hidden", "weight"])
+def test_a_frozen_input_leaves_the_others_gradient_alone(frozen: str) -> None:
+    hidden, weight, labels = problem(9)
+    free, expected = (weight, 1) if frozen == "hidden" else (hidden, 0)
+    whole = gradients(token_loss(hidden, weight, labels, 0.1).smoothed, hidden, weight)
+    (weight if frozen == "weight" else hidden).requires_grad_(False)
+    (found,) = gradients(token_loss(hidden, weight, labels, 0.1).smoothed, free)
+    assert torch.equal(found, whole[expected])
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)], ids=["bf16", "fp16"]
+)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_half_precision_stays_near_full_precision_at_a_large_vocabulary(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, tolerance: float, smoothing: float
+) -> None:
+    monkeypatch.setattr(objective, "CHUNK", 16)
+    hidden, weight, labels = problem(40, d=16, v=8000, dtype=torch.float32)
+    expected = token_loss(hidden, weight, labels, smoothing)
+    with torch.autocast("cpu", dtype=dtype):
+        found = token_loss(hidden, weight, labels, smoothing)
+    assert found.smoothed.dtype is found.nll.dtype is torch.float32
+    for a, b in zip(found, expected, strict=True):
+        assert float(a) == pytest.approx(float(b), rel=tolerance)
+    ours = gradients(found.smoothed, hidden, weight)
+    theirs = gradients(expected.smoothed, hidden, weight)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype is torch.float32
+        assert mine.isfinite().all()
+        assert relative_error(mine, other) < tolerance
+    # The rows of pieces that are no label get gradients near 1 / V only.
+    never = torch.ones(8000, dtype=torch.bool).index_fill(0, labels, False)
+    assert relative_error(ours[1][never], theirs[1][never]) < 2 * tolerance
+
+
+@pytest.mark.parametrize("scale", [1e-3, 30.0])
+def test_fp16_gradients_neither_vanish_nor_overflow(scale: float) -> None:
+    hidden, weight, labels = problem(12, v=8000, dtype=torch.float32)
+    with torch.no_grad():
+        hidden *= scale
+    with torch.autocast("cpu", dtype=torch.float16):
+        found = token_loss(hidden, weight, labels, 0.1)
+    ours = gradients(found.smoothed, hidden, weight)
+    theirs = gradients(token_loss(hidden, weight, labels, 0.1).smoothed, hidden, weight)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert relative_error(mine, other) < 2e-2
+
+
+def test_the_result_names_its_parts() -> None:
+    assert TokenLoss._fields == ("smoothed", "nll")

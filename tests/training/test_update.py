@@ -1,0 +1,199 @@
+"""Properties of one update."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from transformer.config import OptimConfig, Precision
+from transformer.model import Transformer
+from transformer.text.batching import Batch
+from transformer.training.update import Updater, UpdateResult, batch_loss, build_optimizer
+
+Build = Callable[..., Transformer]
+Make = Callable[..., Batch]
+Pairs = list[tuple[list[int], list[int]]]
+
+
+def make_updater(
+    model: Transformer, precision: Precision = Precision.fp32, **optim: Any
+) -> Updater:
+    config = OptimConfig(**{"clip_norm": None, **optim})
+    return Updater(model, config, lambda _: 1e-3, precision, smoothing=0.1)
+
+
+def gradient_of(updater: Updater, batches: list[Batch]) -> tuple[dict[str, Tensor], UpdateResult]:
+    """The gradients as the optimizer gets them, by name, and what the update tells."""
+    seen: dict[str, Tensor] = {}
+
+    def look(*_: Any) -> None:
+        for name, parameter in updater.model.named_parameters():
+            assert parameter.grad is not None
+            seen[name] = parameter.grad.clone()
+
+    handle = updater.optimizer.register_step_pre_hook(look)
+    result = updater.update(batches, 1)
+    handle.remove()
+    return seen, result
+
+
+def norm_of(gradients: dict[str, Tensor]) -> float:
+    return float(torch.stack([gradient.norm() for gradient in gradients.values()]).norm())
+
+
+@pytest.mark.parametrize("cuts", [[1], [3, 4], [1, 2, 3, 4, 5, 6]])
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(
+    build_model: Build, make_batch: Make, id_pairs: Pairs, cuts: list[int]
+) -> None:
+    ends = [0, *cuts, len(id_pairs)]
+    parts = [
+        make_batch(id_pairs[a:b], extra=i)
+        for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False))
+    ]
+    whole, one = gradient_of(make_updater(build_model()), [make_batch(id_pairs)])
+    found, several = gradient_of(make_updater(build_model()), parts)
+    for name, gradient in whole.items():
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-12)
+    assert float(several.nll) == pytest.approx(float(one.nll), rel=1e-6)
+
+
+def test_the_gradient_is_that_of_the_mean_over_all_labels(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    model = build_model()
+    batch = make_batch(id_pairs)
+    logits = model.step(batch.target, model.start(batch.source)).flatten(0, 1)
+    torch.nn.functional.cross_entropy(
+        logits, batch.labels.flatten(), ignore_index=0, label_smoothing=0.1
+    ).backward()  # type: ignore[no-untyped-call]
+    expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    found, _ = gradient_of(make_updater(model), [batch])
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-12)
+
+
+def test_padding_adds_nothing_to_the_loss(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    model = build_model()
+    tight = batch_loss(model, make_batch(id_pairs), 0.1)
+    loose = batch_loss(model, make_batch(id_pairs, extra=5), 0.1)
+    torch.testing.assert_close(loose, tight, rtol=1e-12, atol=0)
+
+
+def test_the_nll_told_is_the_sum_over_all_labels_of_all_batches(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    model = build_model(torch.float32)
+    parts = [make_batch(id_pairs[:2]), make_batch(id_pairs[2:])]
+    expected = sum(float(batch_loss(model, part, 0.0).smoothed.detach()) for part in parts)
+    assert float(make_updater(model).update(parts, 1).nll) == pytest.approx(expected, rel=1e-5)
+
+
+def test_clipping_limits_the_norm_and_keeps_the_direction(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    batches = [make_batch(id_pairs)]
+    plain, before = gradient_of(make_updater(build_model()), batches)
+    clipped, after = gradient_of(make_updater(build_model(), clip_norm=0.01), batches)
+    norm = norm_of(plain)
+    assert float(before.gradient_norm) == pytest.approx(norm)
+    assert float(after.gradient_norm) == pytest.approx(norm)
+    assert norm_of(clipped) == pytest.approx(0.01, rel=1e-3)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(clipped[name], gradient * 0.01 / norm, rtol=1e-3, atol=1e-12)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+def test_fp16_gradients_are_clipped_after_they_are_unscaled(
+    build_model: Build, make_batch: Make, id_pairs: Pairs, clip_norm: float | None
+) -> None:
+    batches = [make_batch(id_pairs[:3]), make_batch(id_pairs[3:])]
+    full = make_updater(build_model(torch.float32), clip_norm=clip_norm)
+    half = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=clip_norm)
+    assert half.scaler.get_scale() == 2.0**16
+    expected, one = gradient_of(full, batches)
+    found, other = gradient_of(half, batches)
+    assert float(other.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-2)
+    assert norm_of(found) == pytest.approx(norm_of(expected), rel=1e-2)
+    difference = {name: found[name] - expected[name] for name in expected}
+    assert norm_of(difference) < 0.01 * norm_of(expected)
+    # Adam's first step is the rate times the sign, wherever a gradient is not near zero.
+    for name, parameter in full.model.named_parameters():
+        clear = expected[name].abs() > 1e-2 * expected[name].abs().max()
+        stepped = dict(half.model.named_parameters())[name]
+        torch.testing.assert_close(stepped[clear], parameter[clear], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16, Precision.fp16])
+def test_updates_lower_the_loss_in_every_precision(
+    build_model: Build, make_batch: Make, id_pairs: Pairs, precision: Precision
+) -> None:
+    updater = make_updater(build_model(torch.float32), precision, clip_norm=1.0)
+    batches = [make_batch(id_pairs[:4]), make_batch(id_pairs[4:])]
+    nll = [float(updater.update(batches, number).nll) for number in range(1, 31)]
+    assert nll[-1] < 0.8 * nll[0]
+    assert all(parameter.isfinite().all() for parameter in updater.model.parameters())
+    assert all(parameter.dtype is torch.float32 for parameter in updater.model.parameters())
+
+
+def test_an_overflow_in_fp16_skips_the_step_and_halves_the_scale(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    updater = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=1.0)
+    before = {name: p.detach().clone() for name, p in updater.model.named_parameters()}
+    handle = updater.model.output.weight.register_hook(lambda gradient: gradient * torch.inf)
+    updater.update([make_batch(id_pairs)], 1)
+    handle.remove()
+    assert updater.scaler.get_scale() == 2.0**15
+    for name, parameter in updater.model.named_parameters():
+        assert torch.equal(parameter, before[name])
+    updater.update([make_batch(id_pairs)], 2)
+    assert not torch.equal(updater.model.output.weight, before["source_embedding.weight"])
+
+
+def test_the_rate_is_the_schedules_for_the_number_of_the_update(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    updater = Updater(
+        build_model(torch.float32), OptimConfig(), lambda n: n / 100, Precision.fp32, 0.1
+    )
+    result = updater.update([make_batch(id_pairs)], 7)
+    assert result.lr == 0.07
+    assert {group["lr"] for group in updater.optimizer.param_groups} == {0.07}
+
+
+def test_weight_decay_falls_on_matrices_only(build_model: Build) -> None:
+    model = build_model()
+    optimizer = build_optimizer(model, OptimConfig(weight_decay=0.3))
+    decay = {
+        id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
+    }
+    for parameter in model.parameters():
+        assert decay[id(parameter)] == (0.3 if parameter.dim() > 1 else 0.0)
+
+
+def test_gradients_do_not_carry_over_to_the_next_update(
+    build_model: Build, make_batch: Make, id_pairs: Pairs
+) -> None:
+    updater = make_updater(build_model())
+    updater.update([make_batch(id_pairs)], 1)
+    assert all(parameter.grad is None for parameter in updater.model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", [Precision.tf32, Precision.bf16, Precision.fp16])
+def test_updates_on_a_gpu_stay_near_those_on_the_cpu(
+    build_model: Build, make_batch: Make, id_pairs: Pairs, precision: Precision
+) -> None:
+    batches = [make_batch(id_pairs[:4]), make_batch(id_pairs[4:])]
+    cpu = make_updater(build_model(torch.float32), clip_norm=1.0)
+    gpu = make_updater(build_model(torch.float32).cuda(), precision, clip_norm=1.0)
+    for number in range(1, 6):
+        expected, found = cpu.update(batches, number), gpu.update(batches, number)
+        assert float(found.nll) == pytest.approx(float(expected.nll), rel=3e-2)
+        assert float(found.gradient_norm) == pytest.approx(float(expected.gradient_norm), rel=0.1)
