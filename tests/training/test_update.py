@@ -1,5 +1,6 @@
 """Properties of one update."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -49,8 +50,7 @@ def test_accumulated_batches_give_the_gradient_of_one_large_batch(
 ) -> None:
     ends = [0, *cuts, len(id_pairs)]
     parts = [
-        make_batch(id_pairs[a:b], extra=i)
-        for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False))
+        make_batch(id_pairs[a:b], extra=i) for i, (a, b) in enumerate(itertools.pairwise(ends))
     ]
     whole, one = gradient_of(make_updater(build_model()), [make_batch(id_pairs)])
     found, several = gradient_of(make_updater(build_model()), parts)
@@ -145,7 +145,9 @@ def test_an_overflow_in_fp16_skips_the_step_and_halves_the_scale(
 ) -> None:
     updater = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=1.0)
     before = {name: p.detach().clone() for name, p in updater.model.named_parameters()}
-    handle = updater.model.output.weight.register_hook(lambda gradient: gradient * torch.inf)
+    handle = updater.model.output.weight.register_hook(  # type: ignore[no-untyped-call]
+        lambda gradient: gradient * torch.inf
+    )
     updater.update([make_batch(id_pairs)], 1)
     handle.remove()
     assert updater.scaler.get_scale() == 2.0**15

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Composer:
 
     def __init__(self, name: str, cls: type[Any], own_folder: str | None = None) -> None:
         self.cls = cls
-        self._name = name
+        self.name = name
         self._folders = [config_folder()]
         self._search_path: list[str] = []
         if own_folder is not None:
@@ -45,23 +46,22 @@ class Composer:
     def compose(self, texts: Sequence[str]) -> Composed:
         """The configuration with the overrides `texts`; InputError for what is wrong in them.
 
-        Composes twice: which keys there are depends on the groups chosen.
+        Composes first with the groups alone, since they decide which keys there are.
         """
         overrides = check(texts, self.cls)
         with readable_failures(self.cls):
-            known = _groups(self._compose([]))
+            known = _groups(self._plain)
             chosen = [text for text in overrides if key_of(text) in known]
             for text in chosen:
                 self._check_option(text)
-            base = self._compose(chosen)
+            base = self._compose(chosen) if chosen else self._plain
             for text in overrides:
                 reason = unknown_setting(key_of(text), self.cls, known, _kind(base))
                 require(reason is None, reason or "")
-            config = self._compose(overrides)
+            config = self._compose(overrides) if overrides != chosen else base
         _check_kind(config)
-        groups = _groups(config)
-        del config["hydra"]
-        return Composed(config, groups)
+        settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        return Composed(settings, _groups(config))
 
     def settings(self, texts: Sequence[str]) -> Any:
         """The settings with the overrides `texts`, checked."""
@@ -75,6 +75,11 @@ class Composer:
         return sorted(
             {file.stem for root in self._folders for file in root.glob(f"{group}/*.yaml")}
         )
+
+    @cached_property
+    def _plain(self) -> DictConfig:
+        """The configuration without overrides."""
+        return self._compose([])
 
     def _check_option(self, text: str) -> None:
         group = key_of(text)
@@ -98,7 +103,7 @@ class Composer:
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
             config = hydra.compose(
-                self._name, [*self._search_path, *overrides], return_hydra_config=True
+                self.name, [*self._search_path, *overrides], return_hydra_config=True
             )
         OmegaConf.set_readonly(config, False)
         OmegaConf.set_struct(config, False)

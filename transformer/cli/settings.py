@@ -5,6 +5,7 @@ import io
 import tokenize
 import typing
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from transformer.config.data import DATA_CLASSES, DataConfig
@@ -41,7 +42,7 @@ def settings_of(cls: type[Any]) -> dict[str, Setting]:
 
 def _walk(cls: type[Any], prefix: str) -> list[Setting]:
     hints = typing.get_type_hints(cls)
-    comments = _comments(cls)
+    comments = _comments(cls)  # type: ignore[arg-type]  # a class is hashable
     found: list[Setting] = []
     for field in fields(cls):
         key, hint = prefix + field.name, hints[field.name]
@@ -64,7 +65,8 @@ def _walk_data(prefix: str) -> list[Setting]:
     return list(merged.values())
 
 
-def _comments(cls: type[Any]) -> dict[str, str]:
+@cache
+def _comments(cls: type) -> dict[str, str]:
     """The comment behind each field in the source of `cls` and of its bases."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

@@ -28,9 +28,11 @@ def token_loss(hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float)
     dtype = hidden.dtype
     if torch.is_autocast_enabled(device_type):
         dtype = torch.get_autocast_dtype(device_type)
+    # Inside the function, gradients are never enabled and `needs_input_grad` does not tell.
+    needed = torch.is_grad_enabled()
     return TokenLoss(
         *FusedLoss.apply(  # type: ignore[no-untyped-call]
-            hidden, weight, labels, smoothing, dtype
+            hidden, weight, labels, smoothing, dtype, needed
         )
     )
 
@@ -46,8 +48,9 @@ class FusedLoss(torch.autograd.Function):
         labels: Tensor,
         smoothing: float,
         dtype: torch.dtype,
+        needed: bool,
     ) -> tuple[Tensor, Tensor]:
-        needed = any(ctx.needs_input_grad)
+        needed = needed and any(ctx.needs_input_grad)
         with torch.autocast(hidden.device.type, enabled=False):
             work = Output(weight, smoothing, dtype, needed)
             gradients = [
@@ -64,7 +67,7 @@ class FusedLoss(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         factor = gradients[0]
-        return hidden_gradient * factor, weight_gradient * factor, None, None, None
+        return hidden_gradient * factor, weight_gradient * factor, None, None, None, None
 
 
 class Output:
@@ -99,6 +102,7 @@ class Output:
         if x.dtype is self.gradient.dtype:
             self.gradient.addmm_(delta.t(), x)
         else:
-            self.gradient += (delta.t() @ x).to(self.gradient.dtype) / self.scale
+            # `x` takes the scale back: the sum over a frequent label's positions would overflow.
+            self.gradient += (delta.t() @ (x / self.scale)).to(self.gradient.dtype)
         gradient = delta @ self.weight
         return gradient if self.scale == 1 else gradient.float() / self.scale

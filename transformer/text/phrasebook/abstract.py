@@ -131,7 +131,7 @@ class Wh:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    relation: str  # "at", "to", "from", "near"
+    relation: str  # "at", "to", "by" (to, in a vehicle), "from", "near"
     phrase: "Phrase"
 
 

@@ -14,7 +14,6 @@ from transformer.text.phrasebook.abstract import (
     Time,
     Verb,
     Wh,
-    head,
 )
 from transformer.text.phrasebook.choices import ME, WE, YOU
 from transformer.text.phrasebook.frames import frames
@@ -178,7 +177,11 @@ def question(rng: Random) -> Sentence:
         ((ME, "can"), (WE, "can"), (YOU, "would"), (WE, "must"), (ME, "must"), (WE, "should"))
     )
     c, _ = _affirm(rng, "m", subject=subject)
-    if modal not in _MODALS.get(c.verb.key, _ANY_MODAL) or c.verb.key == "find":
+    if (
+        modal not in _MODALS.get(c.verb.key, _ANY_MODAL)
+        or c.verb.key == "find"
+        or (subject is not YOU and _about_kin(c))
+    ):
         return question(rng)
     c = in_mood(rng, c, modal, fronted=False)
     return say(
@@ -197,30 +200,29 @@ def ask_possession(rng: Random) -> Sentence:
     return say("ask", c)
 
 
+# What one would not ask a stranger.
+_PRIVATE = ("wh know not", "wh like know", "wh forgot")
 _WH_FRAMES = ("ask", "ask", "wh tell", "wh know you", "wh know not", "wh like know", "wh forgot")
 
 
 def wh_question(rng: Random) -> Sentence:
-    """ "Where can ME buy ...", "When did you ...", alone or embedded."""
+    """ "Where can I buy ...", "When did you ...", alone or embedded."""
     kind = rng.choice(("where", "where", "when", "when past"))
+    subject = rng.choice((ME, WE))
     if kind == "where":
-        verb = rng.choice(verbs_for("w") if rng.random() < 0.6 else verbs_for("i"))
-        if (
-            "{p}" in verb.zh
-            or (not verb.places and "w" not in verb.uses)
-            or (verb.places[:1] == ("city",) and "w" not in verb.uses)
-        ):
-            return wh_question(rng)
-        c = act(rng, verb, rng.choice((ME, WE)), placed=0)
-        c = replace(c, modal=rng.choice(("can", "must")), place=Wh("where"))
-        return say(rng.choice(_WH_FRAMES[:-1]), c if c.modal == "can" else replace(c, modal="can"))
+        c = act(rng, rng.choice(verbs_for("w")), subject, placed=0)
+        return say(rng.choice(_WH_FRAMES[:-1]), replace(c, modal="can", place=Wh("where")))
     if kind == "when":
-        c, _ = _affirm(rng, "i", subject=rng.choice((ME, WE)), single=False)
+        c, _ = _affirm(rng, "i", subject=subject)
         c = replace(c, modal=rng.choice(("can", "must")), time=Wh("when"))
-        return say(rng.choice(_WH_FRAMES), c)
+        return say(rng.choice(_PRIVATE if _about_kin(c) else _WH_FRAMES), c)
     c, _ = _affirm(rng, "p", subject=rng.choice((YOU, choices.kin(rng))))
-    key = "ask" if c.subject is YOU else rng.choice(_WH_FRAMES)
+    key = "ask" if c.subject is YOU else rng.choice(_PRIVATE)
     return say(key, replace(c, tense="past", time=Wh("when")))
+
+
+def _about_kin(c: Clause) -> bool:
+    return isinstance(c.object, Phrase) and c.object.noun.kind == "kin"
 
 
 _THAT = (
@@ -267,47 +269,3 @@ def infinitive(rng: Random) -> Sentence:
     if key in ("to plan", "to decide", "to promise", "to possible") and rng.random() < 0.4:
         c = replace(c, time=choices.future(rng))
     return say(key, c)
-
-
-@cache
-def _requests() -> tuple[Verb, ...]:
-    """The verbs of requests; what is brought is asked for most."""
-    staff = verbs_for("q", "staff")
-    return tuple(v for v in staff for _ in range(6 if v.key == "bring" else 2)) + verbs_for("q")
-
-
-def request(rng: Random) -> Sentence:
-    """A request to a waiter, a receptionist, a shop."""
-    verb = rng.choice(_requests())
-    c = act(rng, verb, YOU, placed=0.2)
-    personal = "{r}" in verb.en or "person" in verb.subjects
-    if verb.key.startswith("recommend") and isinstance(c.object, Phrase):
-        c = replace(c, object=choices.thing(rng, c.object.noun, "a", described=1))
-    return say("request" if personal or rng.random() < 0.7 else "please", c)
-
-
-def calling(rng: Random) -> Sentence:
-    """Why somebody calls."""
-    keys = ("book", "reserve", "cancel", "postpone", "rent", "order")
-    verb = rng.choice([v for v in verbs_for("r") if v.key in keys])
-    return say("calling", replace(act(rng, verb, ME, placed=0), modal="would"))
-
-
-def service(rng: Random) -> Sentence:
-    """What somebody has done by others."""
-    c = act(rng, rng.choice(verbs_for("L")), choices.person(rng))
-    modal = rng.choice(("must", "would", "should", "wanted", "had"))
-    made = in_mood(rng, c, modal)
-    return say("say", replace(made, negated=False))
-
-
-def wish(rng: Random) -> Sentence:
-    """An order in a restaurant: one or two things to eat or drink."""
-    c = act(rng, rng.choice(verbs_for("o")), rng.choice((ME, WE)))
-    assert isinstance(c.object, Phrase)
-    other = choices.patient(rng, c.verb, c.subject, single=False)
-    assert isinstance(other, Phrase)
-    both = (head(c.object), head(other))
-    if both[0] is not both[1] and rng.random() < 0.7:
-        c = replace(c, object=replace(c.object, other=other))
-    return say("say", c)

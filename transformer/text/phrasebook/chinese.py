@@ -61,7 +61,7 @@ def clause(c: Clause, mode: str) -> str:
             _existential_place(c),
             particle,
             "没有" if c.negated else "有",
-            nominal(c.object, True),
+            nominal(c.object, bare),
         ]
     elif c.tense == "since":
         words = [subject, _since(c)]

@@ -1,5 +1,6 @@
 """Random choices for the slots of a clause: who, what, where, when."""
 
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -48,7 +49,7 @@ _MOST = {
     "tableware": 30,
     "linen": 12,
     "bottle glass": 12,
-    "kilo": 20,
+    "kilo": 10,
 }
 _FLOWN_TO = ("overseas", "overseas", "city", "port")
 _PRICES = {
@@ -139,18 +140,21 @@ def patient(rng: Random, verb: Verb, subject: Phrase | Pronoun, *, single: bool)
     of = rng.choice(nouns_of(verb.objects))
     if of.kind == "kin":
         return kin(rng, "own", owner)
-    if determiner == "few" and of.kind in _CONTAINERS:
-        determiner = "number"
+    return _goods(rng, of, determiner, owner, verb)
+
+
+def _goods(rng: Random, of: Noun, determiner: str, owner: str, verb: Verb) -> Phrase:
+    """A thing with what its kind needs: a table its guests, a train its destination."""
     if of.kind == "table":
-        return Phrase(
-            of,
-            "a",
-            adjective(rng, of) if rng.random() < 0.3 else None,
-            tail=Amount(rng.randint(2, 12), "person"),
-        )
+        word = adjective(rng, of) if rng.random() < 0.3 else None
+        return Phrase(of, "a", word, tail=Amount(rng.randint(2, 12), "person"))
     if of.kind in ("train", "ferry") and "{p}" not in verb.zh and rng.random() < 0.5:
         return Phrase(of, "the", tail=to_city(rng, of))
-    return thing(rng, of, determiner, owner)
+    if determiner == "few" and of.kind in _CONTAINERS:
+        determiner = "number"
+    made = thing(rng, of, determiner, owner)
+    few = verb.key in ("eat", "drink") and determiner == "number"
+    return replace(made, number=rng.randint(2, 3)) if few else made
 
 
 def price(rng: Random, of: Noun | None = None) -> Amount:

@@ -180,7 +180,9 @@ def place(where: Place | Amount) -> str:
     """The adverbial of place."""
     if isinstance(where, Amount):
         return f"from platform {number_word(where.value, 'en')}"
-    preposition = where.phrase.noun.en_at or "in" if where.relation == "at" else where.relation
+    preposition = {"at": where.phrase.noun.en_at or "in", "by": "to"}.get(
+        where.relation, where.relation
+    )
     return f"{preposition} {phrase(where.phrase)}"
 
 

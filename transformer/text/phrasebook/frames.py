@@ -41,6 +41,12 @@ but | {0:main}, but {1:main}. | {0:main}, aber {1:main}. | {0:main}，可是{1:m
 """
 
 
+# Frames for a question: about a slot, and about yes or no.
+WH = ("ask", "wh tell", "wh know you", "wh know not", "wh like know")
+
+WHETHER = ("whether know you", "whether tell", "whether know not", "whether like know")
+
+
 @cache
 def frames() -> dict[str, Frame]:
     """The frames by their keys, in the order of the table."""

@@ -150,7 +150,9 @@ def _middle(c: Clause, recipient: Phrase | None) -> list[str]:
 
 
 def _negates_article(c: Clause) -> bool:
-    return c.negated and isinstance(c.object, Phrase) and c.object.determiner in ("a", "plain")
+    if not c.negated or not isinstance(c.object, Phrase):
+        return False
+    return c.object.determiner in ("a", "plain") or c.object.noun.kind == "language"
 
 
 def _objects(c: Clause) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def phrase(p: Phrase, case: str, *, negative: bool = False) -> str:
     """The noun phrase in its case, without its relative clause."""
     noun = p.noun
     if p.determiner == "name":
-        return noun.de
+        return f"kein {noun.de}" if negative else noun.de
     column = gender_of(p)
     words = [_determiner(p, column, case, negative)]
     ordinal = {"next": "nächst", "last": "letzt"}.get(p.determiner)
@@ -139,7 +139,9 @@ def place(where: Place | Amount) -> str:
         return "aus " + noun.de
     if not noun.gender:
         return ("in " if where.relation == "at" else "nach ") + noun.de
-    preposition = {"to": noun.de_to, "from": "von"}.get(where.relation, noun.de_at or "in")
+    preposition = {"to": noun.de_to, "by": "zu", "from": "von"}.get(
+        where.relation, noun.de_at or "in"
+    )
     case = "A" if where.relation == "to" and preposition != "zu" else "D"
     text = f"{preposition} {phrase(where.phrase, case)}"
     if where.phrase.determiner in ("the", "next"):

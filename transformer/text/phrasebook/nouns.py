@@ -275,7 +275,7 @@ shoulder | die Schulter/Schultern | 个 肩膀
 ear | das Ohr/Ohren | 只 耳朵
 arm | der Arm/Arme | 条 胳膊
 leg | das Bein/Beine | 条 腿
-eye | das Auge/Augen | 只 眼睛
+ankle | der Knöchel/Knöchel | 个 脚踝
 """,
     "body": """
 head | der Kopf/Köpfe | 个 头

@@ -6,7 +6,8 @@ from hashlib import sha256
 from transformer.text.phrasebook.abstract import Combination, Sentence, combinations
 
 SPLITS = ("train", "valid", "test")
-_SALT = "0"
+# Of many salts tried, the one that leaves the rarest word of training the most sentences.
+_SALT = "2"
 _HELD_OUT = {0: "valid", 1: "test"}  # of 20 buckets: 5 % of all combinations each
 
 

@@ -5,8 +5,11 @@ English gives the pattern, the past and the participle where they are irregular.
 infinitive (`ab|holen` is separable, `sich` marks a reflexive), the third person, the participle
 without its prefix, the auxiliary (h, s) and what it governs ("N": the thing is the subject and
 the person a dative). Chinese is a pattern: {o} object, {r} recipient, {p} place, {t} duration,
-`*` where 了 goes. Uses: `p` past, `r` perfect, `f` future, `n` present, `g` that present is
-progressive, `h` habit, `m` modals, `q` requests, `i` infinitives, `c` relative clauses, `s` since.
+`*` where 了 goes, `~` where 在 does. A kind of place may begin with "to:", "by:" or "from:", which
+then holds for all of them; `=` marks one noun. Uses: `p` past, `r` perfect, `f` future, `n`
+present, `g` that present is progressive, `m` modals, `q` requests, `i` infinitives, `s` since,
+`c` and `D` relative clauses, `w` questions for a place. Other letters mark the verbs of one family
+of sentences.
 """
 
 from functools import cache
@@ -25,32 +28,34 @@ rent {o} | mieten mietet gemietet h A | 租*{o} | person | vehicle =holiday_flat
 lose {o}/lost/lost | verlieren verliert verloren h A | 把{o}弄丢* | person | carried document | own | city =airport =railway_station outdoors | prc
 leave {o}/left/left | vergessen vergisst vergessen h A | 把{o}忘在{p}* | person | carried document =hat =coat =jacket =scarf | own | venue lodging office stop | pr
 find {o}/found/found | finden findet gefunden h A | 找到*{o} | person | carried document | own |  | prm
-look for {o} | suchen sucht gesucht h A | ~找*{o} | person | carried document | own |  | ngp
+look for {o} | suchen sucht gesucht h A | ~找*{o} | person | carried document | own |  | ng
 look for {o} | suchen sucht gesucht h A | ~找*{o} | person | office stop lodging shop venue | a |  | ng
-visit {o} | besuchen besucht besucht h A | 参观*{o} | person | sight | the | city | prfmicw
+visit {o} | besuchen besucht besucht h A | 参观*{o} | person | sight | the | city | prfmic
 visit {o} | besuchen besucht besucht h A | 看望*{o} | person | kin | own | city | prfmi
-eat {o}/ate/eaten | essen isst gegessen h A | 吃*{o} | person | dish | a number | venue-food | pm
+eat {o}/ate/eaten | essen isst gegessen h A | 吃*{o} | person | dish piece-only | a number | venue-food | pm
 drink {o}/drank/drunk | trinken trinkt getrunken h A | 喝*{o} | person | drink | a number | venue-food | pm
-order {o} | bestellen bestellt bestellt h A | 点*{o} | person | dish drink | a number | venue-food | prm
+order {o} | bestellen bestellt bestellt h A | 点*{o} | person | dish drink piece-only | a number | venue-food | prm
 pay {o}/paid/paid | bezahlen bezahlt bezahlt h A | 付*{o} | person | money | name | venue office lodging | pmi
-call {o} | an|rufen ruft gerufen h A | 给{o}打*电话 | person | staff lodging =embassy =police_station =hospital =restaurant =bank | the |  | prfmi
+call {o} | an|rufen ruft gerufen h A | 给{o}打*电话 | person | professional lodging =embassy =police_station =hospital =restaurant =bank | the |  | prfmi
 call {o} | an|rufen ruft gerufen h A | 给{o}打*电话 | person | kin | own |  | prfmi
 pick up {o} | ab|holen holt geholt h A | 接*{o} | person | kin | own | stop | pfmi
 pick up {o} | ab|holen holt geholt h A | 取*{o} | person | parcel paper ticket | the this | =post_office =railway_station =hotel =embassy | prfmi
 take {o} along/took/taken | mit|nehmen nimmt genommen h A | 带上*{o} | person | carried document =raincoat =sweater =jacket | own |  | pmi
 need {o} | brauchen braucht gebraucht h A | 需要{o} | person | linen tableware ticket vehicle clothes ware | a number few |  | n
-need {o} | brauchen braucht gebraucht h A | 需要{o} | person | =doctor =dentist =interpreter =mechanic =lawyer =photographer =guide taxi | a |  | n
+need {o} | brauchen braucht gebraucht h A | 需要{o} | person | professional taxi | a |  | n
+give {r} {o}/gave/given | geben gibt gegeben h A | 给{r}{o} | staff | kilo-only | number |  | q
+need {o} | brauchen braucht gebraucht h A | 需要{o} | person | kilo-only | number |  | n
 have {o}/had/had | haben hat gehabt h A | 有{o} | person | ware clothes vehicle | a number few |  | n
-take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | tram =bus | the | to:sight office shop outdoors | pfmi
-take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | taxi | a | to:sight office shop outdoors lodging stop | pfmi
-take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | train | the next | to:city | pfmi
-take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | ferry | the next | to:port | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | tram =bus | the | by:sight office shop outdoors | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | taxi | a | by:sight office shop outdoors lodging stop | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | train | the next | by:city | pfmi
+take {o}/took/taken | nehmen nimmt genommen h A | 坐*{o}去{p} | person | ferry | the next | by:port | pfmi
 miss {o} | verpassen verpasst verpasst h A | 错过*{o} | person | train =flight ferry | the |  | pr
-change {o} | wechseln wechselt gewechselt h A | 换*{o} | person | money | name | =bank =airport =hotel =post_office | pmi
+change {o} | wechseln wechselt gewechselt h A | 换*{o} | person | money | name | =bank =airport =hotel =post_office | pmiw
 send {r} {o}/sent/sent | schicken schickt geschickt h A | 给{r}寄*{o} | person | parcel =postcard =book =painting =magazine | a number few |  | prfmi
 buy {r} {o}/bought/bought | kaufen kauft gekauft h A | 给{r}买*{o} | person | clothes ware =necklace =ring =watch | a | city | pfmi
 bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | linen tableware | a number |  | q
-bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | dish drink | a number |  | q
+bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | dish drink piece-only | a number |  | q
 bring {r} {o}/brought/brought | bringen bringt gebracht h A | 给{r}拿{o} | staff | menu bill | the |  | q
 show {r} {o}/showed/shown | zeigen zeigt gezeigt h A | 给{r}看看{o} | staff | menu ware clothes room | this the |  | q
 recommend {o} to {r} | empfehlen empfiehlt empfohlen h A | 给{r}推荐*{o} | staff | venue lodging | a |  | q
@@ -63,7 +68,7 @@ wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | train ferry 
 wait for {o} | warten wartet gewartet h auf_A | ~等*{o} | person | kin | own | stop venue | ngpms
 ask for {o} | bitten bittet gebeten h um_A | 要*{o} | person | room linen | a number |  | pr
 look forward to {o} | sich freuen freut gefreut h auf_A | 很期待{o} | person | event =trip =excursion =boat_trip | the |  | ng
-complain about {o} | sich beschweren beschwert beschwert h über_A | 投诉*{o} | person | staff facility | the |  | pm
+complain about {o} | sich beschweren beschwert beschwert h über_A | 投诉*{o} | person | =waiter =guide =conductor =receptionist facility | the |  | pm
 open {o} | auf|machen macht gemacht h A | 打开*{o} | staff | opening =suitcase =bag | the this |  | q
 close {o} | zu|machen macht gemacht h A | 关上*{o} | staff | opening | the this |  | q
 switch on {o} | ein|schalten schaltet geschaltet h A | 打开*{o} | staff | facility-switch | the |  | q
@@ -74,7 +79,7 @@ clean {o} | putzen putzt geputzt h A | 打扫*{o} | staff | =room | owner |  | q
 have {o} repaired/had/had | reparieren_|lassen lässt lassen h A | 请人修理{o} | person | =watch =camera =laptop =mobile_phone =umbrella =bicycle =motorbike =car | own |  | L
 have {o} cleaned/had/had | reinigen_|lassen lässt lassen h A | 请人清洗{o} | person | clothes | own |  | L
 clean {o} | reinigen reinigt gereinigt h A | 清洗*{o} | staff | clothes | this |  | q
-check {o} | prüfen prüft geprüft h A | 检查*{o} | staff | bill paper =passport =ticket | the this |  | q
+check {o} | prüfen prüft geprüft h A | 检查*{o} | staff | bill paper =passport =driving_licence =boarding_pass =identity_card =ticket | the this |  | q
 sign {o} | unterschreiben unterschreibt unterschrieben h A | 签*{o} | person | paper | this the |  | rfmiq
 fill in {o} | aus|füllen füllt gefüllt h A | 填写*{o} | person | =form | this the |  | rfmiq
 exchange {o} | um|tauschen tauscht getauscht h A | 退换*{o} | person | clothes carried =lamp | this |  | m
@@ -96,7 +101,7 @@ stay | wohnen wohnt gewohnt h - | 住在{p} | person |  |  | lodging | ngpf
 stay | bleiben bleibt geblieben s - | 待*{t} | person |  |  | city lodging | d
 return | zurück|fahren fährt gefahren s - | 回*{p} | person |  |  | to:city lodging | pfmi
 get up/got/got | auf|stehen steht gestanden s - | 起*床 | person |  |  |  | pfmhi
-have breakfast/had/had | frühstücken frühstückt gefrühstückt h - | 吃*早饭 | person |  |  | lodging =café =restaurant | prfmhi
+have breakfast/had/had | frühstücken frühstückt gefrühstückt h - | 吃*早饭 | person |  |  | lodging =café =restaurant | prfmhiw
 take place/took/taken | statt|finden findet gefunden h - | 举行 | event |  |  | city venue =park =town_hall =castle lodging | e
 begin/began/begun | an|fangen fängt gefangen h - | 开始 | event |  |  |  | e
 end | enden endet geendet h - | 结束 | event |  |  |  | e
@@ -124,12 +129,22 @@ be {o}/was/been | geben gibt gegeben h A | 有{o} | there |  |  |  | z
 
 # Groups of kinds that the tables name in one word.
 GROUPS = {
+    "professional": (
+        "=guide",
+        "=doctor",
+        "=dentist",
+        "=interpreter",
+        "=mechanic",
+        "=lawyer",
+        "=photographer",
+    ),
     "drink": ("bottle glass", "cup"),
     "venue-food": ("=restaurant", "=café", "=bar", "=hotel"),
     "facility-switch": ("=heating", "=air conditioner", "=television", "=lamp", "=coffee machine"),
     "form-only": ("=form",),
     "city": ("city", "port"),
     "to:city": ("to:city", "port"),
+    "by:city": ("by:city", "port"),
     "piece-only": ("piece",),
     "kilo-only": ("kilo",),
 }
@@ -180,3 +195,9 @@ def _verb(row: str) -> Verb:
 def verbs() -> tuple[Verb, ...]:
     """All verbs, in the order of the table."""
     return tuple(_verb(row) for row in _TABLE.strip().splitlines())
+
+
+@cache
+def verb(key: str, use: str = "") -> Verb:
+    """The first verb of that name (and use)."""
+    return next(v for v in verbs() if v.key == key and (not use or use in v.uses))

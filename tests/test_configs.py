@@ -1,0 +1,142 @@
+"""What lies in configs/: it composes, it repeats no default, and the code reads every setting."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from transformer import config
+from transformer.cli.compose import Composer
+from transformer.cli.main import COMMANDS
+from transformer.config.data import DATA_CLASSES, DataConfig
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+GROUP_FILES = sorted(CONFIGS.glob("*/*.yaml"))
+
+# What the settings of a group lack of themselves.
+COMPLETION = {
+    "data/files": ["data.source=en", "data.target=de", "data.train=a", "data.valid=b"],
+    "data/hub": ["data.source=en", "data.target=de", "data.path=a"],
+    "translate": ["checkpoint=a"],
+    "evaluate": ["checkpoint=a"],
+    "average": ["checkpoint=a", "output=b"],
+}
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(CONFIGS).with_suffix(""))
+
+
+def content(file: Path) -> dict[str, Any]:
+    values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    assert isinstance(values, dict)
+    return values
+
+
+def data_chosen(file: Path) -> str:
+    """The group of data that an experiment chooses; the default one where it chooses none."""
+    for entry in content(file).get("defaults", []):
+        if isinstance(entry, dict) and "override /data" in entry:
+            return str(entry["override /data"])
+    return "phrasebook"
+
+
+def test_each_command_has_its_file_and_each_file_its_command() -> None:
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_composes(name: str) -> None:
+    command = COMMANDS[name]
+    settings = Composer(name, command.settings).settings(COMPLETION.get(name, []))
+    assert type(settings) is command.settings
+
+
+@pytest.mark.parametrize("file", GROUP_FILES, ids=name_of)
+def test_a_group_composes_with_every_command_that_has_it(file: Path) -> None:
+    group, option = name_of(file).split("/")
+    data = data_chosen(file) if group == "experiment" else option
+    completion = COMPLETION.get(f"data/{data}", [])
+    composers = [Composer(name, command.settings) for name, command in COMMANDS.items()]
+    users = [each for each in composers if group in each.compose([]).groups]
+    assert users
+    for composer in users:
+        of_command = COMPLETION.get(composer.name, [])
+        composer.settings([f"{group}={option}", *completion, *of_command])
+
+
+def without_it(file: Path) -> dict[str, Any]:
+    """The settings as they would be if `file` held nothing but its choice of groups."""
+    group, option = name_of(file).split("/")
+    if group == "experiment":
+        entries = [each for each in content(file).get("defaults", []) if isinstance(each, dict)]
+        chosen = [
+            f"{key.removeprefix('override /')}={value}"
+            for each in entries
+            for key, value in each.items()
+        ]
+        settings = Composer("train", config.TrainSettings).compose(chosen).config
+    else:
+        settings = OmegaConf.structured(config.TrainSettings)
+        settings.data = OmegaConf.structured(DATA_CLASSES[option if group == "data" else "hub"])
+    values: Any = OmegaConf.to_container(settings, enum_to_str=True)
+    assert isinstance(values, dict)
+    return values
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+@pytest.mark.parametrize("file", GROUP_FILES, ids=name_of)
+def test_yaml_repeats_no_default(file: Path) -> None:
+    values = {key: value for key, value in content(file).items() if key != "defaults"}
+    if "@package _global_" not in file.read_text(encoding="utf-8"):
+        values = {file.parent.name: values}
+    defaults = dict(leaves(without_it(file)))
+    assert [key for key, value in leaves(values) if defaults[key] == value] == []
+
+
+def test_yaml_of_a_command_holds_its_defaults_list_only() -> None:
+    for name in COMMANDS:
+        assert list(content(CONFIGS / f"{name}.yaml")) == ["defaults"]
+
+
+def attributes_read() -> set[str]:
+    """The names of all attributes that the code outside config/ reads."""
+    found = set()
+    for file in (ROOT / "transformer").rglob("*.py"):
+        if "config" not in file.relative_to(ROOT / "transformer").parts:
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    found.add(node.attr)
+    return found
+
+
+def config_classes() -> list[type[Any]]:
+    return [each for each in vars(config).values() if isinstance(each, type) and is_dataclass(each)]
+
+
+@pytest.mark.parametrize("cls", config_classes(), ids=lambda cls: cls.__name__)
+def test_every_setting_is_read_by_the_code(cls: type[Any]) -> None:
+    assert {field.name for field in fields(cls)} - attributes_read() == set()
+
+
+def test_every_config_class_is_part_of_a_command() -> None:
+    def within(cls: Any) -> set[Any]:
+        kinds = DATA_CLASSES.values() if cls is DataConfig else ()
+        inner = [hint for hint in get_type_hints(cls).values() if is_dataclass(hint)]
+        return {cls}.union(*(within(each) for each in [*inner, *kinds]))
+
+    reached = set().union(*(within(command.settings) for command in COMMANDS.values()))
+    assert set(config_classes()) == reached

@@ -1,0 +1,351 @@
+"""Properties of whole runs."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from transformer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
+from transformer.config import Metric, SearchConfig, TrainSettings, save_settings
+from transformer.errors import InputError
+from transformer.text.batching import Batch
+from transformer.text.dataset import prepare_data
+from transformer.training import train
+from transformer.training.update import Updater, UpdateResult
+from transformer.translation import Translator
+
+Change = Callable[..., TrainSettings]
+N_UPDATES = 9
+SCALARS = {
+    *(f"train/{name}" for name in ("loss", "perplexity", "learning_rate", "gradient_norm")),
+    *(f"speed/{name}" for name in ("source_tokens_per_s", "target_tokens_per_s", "padding_share")),
+    *(f"validation/{name}" for name in ("loss", "perplexity", "bleu")),
+    "memory/gb",
+}
+FRESH_PROCESS = """
+import sys
+from pathlib import Path
+from transformer.config import TrainSettings, load_settings
+from transformer.training import train
+train(load_settings(TrainSettings, Path(sys.argv[1])))
+"""
+
+
+def checkpoints(settings: TrainSettings) -> list[int]:
+    folder = Path(settings.run_dir) / "checkpoints"
+    return [int(path.name) for path in list_checkpoints(folder)]
+
+
+def events(settings: TrainSettings) -> EventAccumulator:
+    found = EventAccumulator(str(Path(settings.run_dir) / "tensorboard"))  # type: ignore[no-untyped-call]
+    found.Reload()  # type: ignore[no-untyped-call]
+    return found
+
+
+def logged(settings: TrainSettings, tag: str) -> list[tuple[int, float]]:
+    return [(e.step, e.value) for e in events(settings).Scalars(tag)]  # type: ignore[no-untyped-call]
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested dictionaries, lists and tuples by path."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, item in items for k, v in flat(item, f"{path}/{key}").items()}
+    return {path: value}
+
+
+def assert_same_run(found: TrainSettings, expected: TrainSettings) -> None:
+    """Bit for bit: weights, all that a resumption needs, validations and logged losses."""
+    a, b = (Path(s.run_dir) / "checkpoints" / f"{N_UPDATES:08d}" for s in (found, expected))
+    assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
+    assert (a / "metrics.json").read_bytes() == (b / "metrics.json").read_bytes()
+    left, right = flat(Checkpoint(a).training()), flat(Checkpoint(b).training())
+    assert left.keys() == right.keys()
+    for key in left.keys() - {"/elapsed_s"}:
+        if isinstance(left[key], torch.Tensor):
+            assert torch.equal(left[key], right[key]), key
+        else:
+            assert left[key] == right[key], key
+    for tag in ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss"):
+        assert logged(found, tag) == logged(expected, tag)
+
+
+@pytest.fixture
+def whole(settings: TrainSettings, change: Change, tmp_path: Path) -> Callable[..., TrainSettings]:
+    """Trains N_UPDATES at once, two batches an update; gives the settings."""
+
+    def run(**values: Any) -> TrainSettings:
+        changed = change(
+            settings,
+            run_dir=str(tmp_path / "whole"),
+            training__accumulate=2,
+            training__max_updates=N_UPDATES,
+            **values,
+        )
+        assert train(changed).update == N_UPDATES
+        return changed
+
+    return run
+
+
+@pytest.mark.parametrize("m", [1, 4])
+def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
+    whole: Callable[..., TrainSettings], change: Change, tmp_path: Path, m: int
+) -> None:
+    expected = whole(training__validate_every=1)
+    plan = prepare_data(expected.data, expected.tokenizer).train
+    assert len(plan) > 0
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    assert train(change(parts, training__max_updates=m)).update == m
+    state = Checkpoint(find_last(parts)).training()
+    assert state["position"]["batch"] > 0, "this must stop in the middle of an epoch"
+    torch.manual_seed(99)
+    train(parts)
+    assert_same_run(parts, expected)
+
+
+def find_last(settings: TrainSettings) -> Path:
+    return (Path(settings.run_dir) / "checkpoints" / "last").resolve()
+
+
+def test_a_fresh_process_goes_on_bit_for_bit(
+    whole: Callable[..., TrainSettings], change: Change, tmp_path: Path
+) -> None:
+    expected = whole(training__validate_every=5)
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    train(change(parts, training__max_updates=5))
+    save_settings(parts, tmp_path / "settings.yaml")
+    command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "settings.yaml")]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert_same_run(parts, expected)
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_bit_for_bit(
+    whole: Callable[..., TrainSettings],
+    change: Change,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole()
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    update = Updater.update
+
+    def killed(self: Updater, batches: Sequence[Batch], number: int) -> UpdateResult:
+        if number == 6:
+            raise KeyboardInterrupt
+        return update(self, batches, number)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Updater, "update", killed)
+        train(parts)
+    assert checkpoints(parts) == [3]
+    train(parts)
+    assert_same_run(parts, expected)
+
+
+def test_one_batch_overfits_and_is_then_translated_exactly(
+    settings: TrainSettings, change: Change, tmp_path: Path
+) -> None:
+    sources = ["abc", "fed cab", "a b c d", "deaf", "bad face", "cede"]
+    targets = ["xyz z", "u", "w vx", "zzyx", "uv wx", "v v v"]
+    for side, lines in (("xx", sources), ("yy", targets)):
+        (tmp_path / f"one.{side}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    stem = str(tmp_path / "one")
+    settings = change(
+        settings,
+        data__train=stem,
+        data__valid=stem,
+        data__batch_tokens=1000,
+        model__dropout=0.0,
+        model__embedding_dropout=0.0,
+        model__attention_dropout=0.0,
+        model__feed_forward_dropout=0.0,
+        optim__lr=1e-2,
+        optim__warmup=20,
+        training__label_smoothing=0.0,
+        training__max_updates=200,
+        training__validate_every=200,
+        training__checkpoint_every=200,
+        training__log_every=100,
+    )
+    assert train(settings).best < 0.01
+    assert logged(settings, "train/loss")[-1][1] < 0.01
+    translator = Translator.load(settings.run_dir, "cpu")
+    for beam_size in (1, 4):
+        found = translator.translate(sources, SearchConfig(beam_size=beam_size))
+        assert [translation.text for translation in found] == targets
+
+
+def test_a_finished_run_run_again_does_nothing_and_a_longer_one_goes_on(
+    settings: TrainSettings, change: Change
+) -> None:
+    first = train(settings)
+    weights = find_last(settings) / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = train(settings)
+    assert again == first
+    assert checkpoints(settings) == [3, 6]
+    assert weights.stat().st_mtime_ns == before
+    longer = train(change(settings, training__max_updates=8))
+    assert longer.update == 8
+    assert "max_updates=8" in longer.reason
+    assert checkpoints(settings) == [3, 6, 8]
+
+
+def test_a_run_cut_off_before_its_first_validation_can_be_ended(
+    settings: TrainSettings, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = change(settings, training__validate_every=100, training__checkpoint_every=2)
+    update = Updater.update
+
+    def killed(self: Updater, batches: Sequence[Batch], number: int) -> UpdateResult:
+        if number == 4:
+            raise KeyboardInterrupt
+        return update(self, batches, number)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Updater, "update", killed)
+        train(settings)
+    result = train(change(settings, training__max_updates=2))
+    assert result.update == 2
+    assert find_checkpoint(settings.run_dir).name == "00000002"
+    assert Checkpoint(find_checkpoint(settings.run_dir)).metrics["loss"] == result.best
+
+
+@pytest.mark.parametrize("metric", Metric)
+def test_patience_ends_a_run_that_gets_no_better(
+    settings: TrainSettings, change: Change, metric: Metric
+) -> None:
+    # So small a rate changes no weight in float32.
+    settings = change(
+        settings,
+        optim__lr=1e-30,
+        training__metric=metric,
+        training__patience=2,
+        training__validate_every=1,
+    )
+    result = train(settings)
+    assert result.update == 3
+    assert "patience=2" in result.reason
+    assert find_checkpoint(settings.run_dir).name == "00000001"
+    assert train(settings) == result
+
+
+def test_epochs_and_minutes_end_a_run(settings: TrainSettings, change: Change) -> None:
+    data = prepare_data(settings.data, settings.tokenizer)
+    settings = change(settings, training__max_updates=1000, training__validate_every=1000)
+    result = train(change(settings, training__max_minutes=1e-9))
+    assert result.update == 1
+    assert "max_minutes" in result.reason
+    result = train(change(settings, training__max_epochs=2))
+    assert "max_epochs=2" in result.reason
+    position = Checkpoint(find_last(settings)).training()["position"]
+    assert position == {"update": result.update, "epoch": 2, "batch": 0}
+    n_labels = 2 * int(data.train.target_lengths.sum())
+    assert math.isfinite(result.best)
+    assert n_labels > 0
+
+
+def test_a_last_validation_and_checkpoint_come_with_the_end(
+    settings: TrainSettings, change: Change
+) -> None:
+    train(change(settings, training__validate_every=4, training__checkpoint_every=100))
+    assert checkpoints(settings)[-1] == 6
+    metrics = json.loads((find_last(settings) / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]))
+
+
+@pytest.mark.parametrize("metric", Metric)
+def test_the_best_checkpoint_is_the_best_by_the_metric(
+    settings: TrainSettings, change: Change, metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformer.training import trainer
+    from transformer.training.validation import Validation
+
+    scores = iter([(3.0, 5.0), (1.0, 9.0), (2.0, 20.0)])
+
+    def validate(*_: Any) -> Validation:
+        loss, bleu = next(scores)
+        return Validation(loss, bleu, "", [""] * 6)
+
+    monkeypatch.setattr(trainer.Validator, "validate", validate)
+    settings = change(settings, training__metric=metric, training__validate_every=2)
+    result = train(settings)
+    assert result.best == {Metric.loss: 1.0, Metric.bleu: 20.0}[metric]
+    expected = {Metric.loss: "00000004", Metric.bleu: "00000006"}[metric]
+    assert find_checkpoint(settings.run_dir).name == expected
+
+
+def test_tensorboard_holds_what_the_manual_names(settings: TrainSettings) -> None:
+    train(settings)
+    found = events(settings)
+    tags = found.Tags()  # type: ignore[no-untyped-call]
+    assert set(tags["scalars"]) == SCALARS
+    assert tags["tensors"] == ["validation/samples/text_summary"]
+    assert [step for step, _ in logged(settings, "train/loss")] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in logged(settings, "validation/bleu")] == [3, 6]
+    rates = [rate for _, rate in logged(settings, "train/learning_rate")]
+    assert rates[3] == max(rates) == pytest.approx(settings.optim.lr)
+    for (_, loss), (_, perplexity) in zip(
+        logged(settings, "train/loss"), logged(settings, "train/perplexity"), strict=True
+    ):
+        assert perplexity == pytest.approx(math.exp(loss), rel=1e-5)
+    (summary, _) = found.Tensors("validation/samples/text_summary")  # type: ignore[no-untyped-call]
+    text = summary.tensor_proto.string_val[0].decode()
+    assert text.count("reference: ") == settings.training.n_samples
+
+
+def test_the_folder_of_a_run_is_that_of_the_design(settings: TrainSettings) -> None:
+    train(settings)
+    folder = Path(settings.run_dir)
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.yaml", "tokenizer", "checkpoints", "tensorboard", "translations", "train.log"),
+    }
+    names = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert names == {"00000003", "00000006", "best", "last"}
+    files = {path.name for path in find_last(settings).iterdir()}
+    assert files == {
+        *("model.safetensors", "config.yaml", "joint.model"),
+        *("training.pt", "metrics.json", "manifest.json"),
+    }
+    translations = folder / "translations" / "valid.00000006.yy"
+    assert translations.read_text(encoding="utf-8").count("\n") == 6
+    assert "training ends" in (folder / "train.log").read_text(encoding="utf-8")
+
+
+def test_weights_hold_a_tied_matrix_once(settings: TrainSettings) -> None:
+    train(settings)
+    weights = load_file(find_last(settings) / "model.safetensors")
+    assert sum(name.endswith("embedding.weight") for name in weights) == 1
+    assert "output.weight" not in weights
+
+
+def test_a_run_on_another_text_is_refused(
+    settings: TrainSettings, change: Change, tmp_path: Path, corpus: Path
+) -> None:
+    for split in ("train", "valid"):
+        for side in ("xx", "yy"):
+            (tmp_path / f"{split}.{side}").write_bytes((corpus / f"{split}.{side}").read_bytes())
+    stems = {"data__train": str(tmp_path / "train"), "data__valid": str(tmp_path / "valid")}
+    settings = change(settings, **stems)
+    train(settings)
+    with (tmp_path / "train.xx").open("a", encoding="utf-8") as file:
+        file.write("abba\n")
+    with (tmp_path / "train.yy").open("a", encoding="utf-8") as file:
+        file.write("uvvu\n")
+    with pytest.raises(InputError, match="another text"):
+        train(change(settings, training__max_updates=8))
+
+
+def test_bad_data_leave_no_folder_behind(settings: TrainSettings, change: Change) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        train(change(settings, data__train="nowhere"))
+    assert not Path(settings.run_dir).exists()

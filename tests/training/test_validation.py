@@ -1,0 +1,74 @@
+"""Properties of the scores of a model under training."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from transformer.config import Metric, Precision, TrainSettings
+from transformer.metrics import bleu
+from transformer.model import Transformer
+from transformer.text.dataset import prepare_data
+from transformer.text.tokenizer import BOS_ID, EOS_ID
+from transformer.training.validation import Validation, Validator, is_better
+
+Build = Callable[..., Transformer]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+def test_scores_equal_those_computed_one_sentence_at_a_time(
+    settings: TrainSettings,
+    change: Callable[..., TrainSettings],
+    build_model: Build,
+    smoothing: float,
+) -> None:
+    settings = change(settings, training__label_smoothing=smoothing)
+    data = prepare_data(settings.data, settings.tokenizer)
+    model = build_model(torch.float32, dropout=0.3).train()
+    validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
+    found = validator.validate(model)
+    assert model.training
+    model.eval()
+    nll, n_labels = 0.0, 0
+    for source, target in data.raw_pairs("valid"):
+        (source_ids,) = data.tokenizers.source.encode([source])
+        (target_ids,) = data.tokenizers.target.encode([target])
+        with torch.no_grad():
+            state = model.start(torch.tensor([[*source_ids, EOS_ID]]))
+            logits = model.step(torch.tensor([[BOS_ID, *target_ids]]), state)[0]
+        labels = torch.tensor([*target_ids, EOS_ID])
+        nll += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+        n_labels += len(labels)
+    assert found.loss == pytest.approx(nll / n_labels, rel=1e-5)
+    assert found.perplexity == pytest.approx(math.exp(nll / n_labels), rel=1e-5)
+    references = [target for _, target in data.raw_pairs("valid")]
+    assert found.bleu == bleu(found.translations, references, "yy").value
+    assert found.metrics() == {
+        "loss": found.loss,
+        "perplexity": found.perplexity,
+        "bleu": found.bleu,
+        "signature": found.signature,
+    }
+
+
+def test_validation_leaves_the_generator_of_the_dropout_alone(
+    settings: TrainSettings, build_model: Build
+) -> None:
+    data = prepare_data(settings.data, settings.tokenizer)
+    validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
+    model = build_model(torch.float32, dropout=0.3)
+    before = torch.get_rng_state()
+    validator.validate(model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:
+    assert Validation(1e4, 0.0, "", []).perplexity == math.inf
+
+
+def test_higher_bleu_and_lower_loss_are_better() -> None:
+    assert is_better(Metric.bleu, 2.0, 1.0)
+    assert is_better(Metric.loss, 1.0, 2.0)
+    for metric in Metric:
+        assert not is_better(metric, 1.0, 1.0)
