@@ -1,5 +1,6 @@
 """What every test shares: one thread, and no file written outside pytest's own folders."""
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -24,6 +25,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command line that ran in this process leaves no handler behind."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], logging.getLogger("transformer").level
+    yield
+    root.handlers[:] = handlers
+    logging.getLogger("transformer").setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,17 +43,31 @@ def save_checkpoint(folder: Path, contents: Contents) -> None:
     """Write a checkpoint to `folder`, which appears complete or not at all."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
+        shutil.rmtree(aside, ignore_errors=True)  # of a killed process with our number
         aside.mkdir(parents=True)
         _write(aside, contents)
         _flush(aside)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
+        _put(aside, folder)
         _flush_file(folder.parent)
     except OSError as error:
         raise InputError(f"cannot write the checkpoint {folder}: {error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put(aside: Path, folder: Path) -> None:
+    """Let `aside` take the place of `folder`, or raise and leave what is there."""
+    older = aside.with_name(f"{aside.name}.old")
+    shutil.rmtree(older, ignore_errors=True)
+    if folder.exists():
+        folder.replace(older)
+    try:
+        aside.replace(folder)
+    except OSError:
+        if older.exists():
+            older.replace(folder)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
 
 
 def _write(folder: Path, contents: Contents) -> None:
@@ -227,7 +241,7 @@ def _write_manifest(folder: Path) -> None:
 def _verify(folder: Path) -> None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, files = manifest["format"], manifest["files"]
+        version, files = manifest["format"], dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / MANIFEST} is damaged: {error!r}") from error
     require(

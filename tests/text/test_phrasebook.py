@@ -10,6 +10,7 @@ from itertools import islice
 from random import Random
 
 import pytest
+
 from transformer.errors import InputError
 from transformer.text.phrasebook import PAIRS, chinese, count_sentences, english, german, phrasebook
 from transformer.text.phrasebook.abstract import (

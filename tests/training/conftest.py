@@ -99,9 +99,11 @@ def change() -> Callable[..., TrainSettings]:
 
 @pytest.fixture
 def build_model() -> Callable[..., Transformer]:
-    """Builds a model with a joint vocabulary of 30 pieces, the same each time."""
+    """Builds a model with a joint vocabulary, the same each time."""
 
-    def build(dtype: torch.dtype = torch.float64, **values: Any) -> Transformer:
+    def build(
+        dtype: torch.dtype = torch.float64, vocab_size: int = VOCAB_SIZE, **values: Any
+    ) -> Transformer:
         config = {
             "encoder_layers": 1,
             "decoder_layers": 1,
@@ -115,8 +117,8 @@ def build_model() -> Callable[..., Transformer]:
         torch.manual_seed(11)
         model = Transformer(
             ModelConfig(**config),
-            source_vocab_size=VOCAB_SIZE,
-            target_vocab_size=VOCAB_SIZE,
+            source_vocab_size=vocab_size,
+            target_vocab_size=vocab_size,
             pad_id=PAD_ID,
         )
         return model.to(dtype)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from transformer.checkpoint import Contents, list_checkpoints
-from transformer.config import Metric, Norm, TrainSettings
+from transformer.config import Metric, Norm, TrainSettings, to_mapping
 from transformer.errors import InputError
 from transformer.text.dataset import prepare_data
 from transformer.text.tokenizer import Tokenizers
@@ -97,15 +96,9 @@ def test_a_difference_tells_both_values(settings: TrainSettings, change: Change)
 
 
 def test_every_free_setting_exists(settings: TrainSettings) -> None:
-    keys = flatten({"search": {}, **_mapping(settings)})
+    keys = flatten(to_mapping(settings))
     for free in FREE:
         assert any(key == free or key.startswith(free + ".") for key in keys), free
-
-
-def _mapping(settings: TrainSettings) -> dict[str, Any]:
-    from transformer.config import to_mapping
-
-    return to_mapping(settings)
 
 
 def test_a_run_with_the_same_settings_goes_on(folder: RunFolder) -> None:
@@ -157,12 +150,12 @@ def test_the_best_checkpoint_goes_by_the_metric(
     settings: TrainSettings, change: Change, tokenizers: Tokenizers
 ) -> None:
     folder = RunFolder(
-        change(settings, training__metric=Metric.bleu, training__keep_last=1, training__keep_best=0)
+        change(settings, training__metric=Metric.bleu, training__keep_last=1, training__keep_best=1)
     )
     folder.create(tokenizers)
     for update, bleu in enumerate([10.0, 30.0, 20.0, 30.0], start=1):
         save(folder, tokenizers, update, loss=-bleu, bleu=bleu)
-    # keep_best=0, but the best is what `translate` takes; of equal ones it is the first.
+    # Of equal ones, the first is the best.
     assert kept(folder) == [2, 4]
     assert link(folder, "best") == 2
 

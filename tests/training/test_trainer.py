@@ -1,6 +1,7 @@
 """Properties of whole runs."""
 
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -11,15 +12,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    EventAccumulator,
+)
 
 from transformer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
 from transformer.config import Metric, SearchConfig, TrainSettings, save_settings
 from transformer.errors import InputError
 from transformer.text.batching import Batch
-from transformer.text.dataset import prepare_data
 from transformer.training import train
 from transformer.training.update import Updater, UpdateResult
+from transformer.training.validation import Validation, Validator
 from transformer.translation import Translator
 
 Change = Callable[..., TrainSettings]
@@ -45,13 +48,18 @@ def checkpoints(settings: TrainSettings) -> list[int]:
 
 
 def events(settings: TrainSettings) -> EventAccumulator:
-    found = EventAccumulator(str(Path(settings.run_dir) / "tensorboard"))  # type: ignore[no-untyped-call]
-    found.Reload()  # type: ignore[no-untyped-call]
+    """What TensorBoard reads; files of one second and process are otherwise in any order."""
+    folder = Path(settings.run_dir) / "tensorboard"
+    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+    for i, file in enumerate(files):
+        file.rename(folder / f"events.out.tfevents.{i:03d}")
+    found = EventAccumulator(str(folder))
+    found.Reload()
     return found
 
 
 def logged(settings: TrainSettings, tag: str) -> list[tuple[int, float]]:
-    return [(e.step, e.value) for e in events(settings).Scalars(tag)]  # type: ignore[no-untyped-call]
+    return [(e.step, e.value) for e in events(settings).Scalars(tag)]
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -101,8 +109,6 @@ def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
     whole: Callable[..., TrainSettings], change: Change, tmp_path: Path, m: int
 ) -> None:
     expected = whole(training__validate_every=1)
-    plan = prepare_data(expected.data, expected.tokenizer).train
-    assert len(plan) > 0
     parts = change(expected, run_dir=str(tmp_path / "parts"))
     assert train(change(parts, training__max_updates=m)).update == m
     state = Checkpoint(find_last(parts)).training()
@@ -143,9 +149,10 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_bit_for_bit(
             raise KeyboardInterrupt
         return update(self, batches, number)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Updater, "update", killed)
+    monkeypatch.setattr(Updater, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
         train(parts)
+    monkeypatch.undo()
     assert checkpoints(parts) == [3]
     train(parts)
     assert_same_run(parts, expected)
@@ -211,9 +218,10 @@ def test_a_run_cut_off_before_its_first_validation_can_be_ended(
             raise KeyboardInterrupt
         return update(self, batches, number)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Updater, "update", killed)
+    monkeypatch.setattr(Updater, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
         train(settings)
+    monkeypatch.undo()
     result = train(change(settings, training__max_updates=2))
     assert result.update == 2
     assert find_checkpoint(settings.run_dir).name == "00000002"
@@ -240,7 +248,6 @@ def test_patience_ends_a_run_that_gets_no_better(
 
 
 def test_epochs_and_minutes_end_a_run(settings: TrainSettings, change: Change) -> None:
-    data = prepare_data(settings.data, settings.tokenizer)
     settings = change(settings, training__max_updates=1000, training__validate_every=1000)
     result = train(change(settings, training__max_minutes=1e-9))
     assert result.update == 1
@@ -249,9 +256,7 @@ def test_epochs_and_minutes_end_a_run(settings: TrainSettings, change: Change) -
     assert "max_epochs=2" in result.reason
     position = Checkpoint(find_last(settings)).training()["position"]
     assert position == {"update": result.update, "epoch": 2, "batch": 0}
-    n_labels = 2 * int(data.train.target_lengths.sum())
     assert math.isfinite(result.best)
-    assert n_labels > 0
 
 
 def test_a_last_validation_and_checkpoint_come_with_the_end(
@@ -267,16 +272,13 @@ def test_a_last_validation_and_checkpoint_come_with_the_end(
 def test_the_best_checkpoint_is_the_best_by_the_metric(
     settings: TrainSettings, change: Change, metric: Metric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformer.training import trainer
-    from transformer.training.validation import Validation
-
     scores = iter([(3.0, 5.0), (1.0, 9.0), (2.0, 20.0)])
 
     def validate(*_: Any) -> Validation:
         loss, bleu = next(scores)
         return Validation(loss, bleu, "", [""] * 6)
 
-    monkeypatch.setattr(trainer.Validator, "validate", validate)
+    monkeypatch.setattr(Validator, "validate", validate)
     settings = change(settings, training__metric=metric, training__validate_every=2)
     result = train(settings)
     assert result.best == {Metric.loss: 1.0, Metric.bleu: 20.0}[metric]
@@ -287,7 +289,7 @@ def test_the_best_checkpoint_is_the_best_by_the_metric(
 def test_tensorboard_holds_what_the_manual_names(settings: TrainSettings) -> None:
     train(settings)
     found = events(settings)
-    tags = found.Tags()  # type: ignore[no-untyped-call]
+    tags = found.Tags()
     assert set(tags["scalars"]) == SCALARS
     assert tags["tensors"] == ["validation/samples/text_summary"]
     assert [step for step, _ in logged(settings, "train/loss")] == [1, 2, 3, 4, 5, 6]
@@ -298,12 +300,15 @@ def test_tensorboard_holds_what_the_manual_names(settings: TrainSettings) -> Non
         logged(settings, "train/loss"), logged(settings, "train/perplexity"), strict=True
     ):
         assert perplexity == pytest.approx(math.exp(loss), rel=1e-5)
-    (summary, _) = found.Tensors("validation/samples/text_summary")  # type: ignore[no-untyped-call]
+    (summary, _) = found.Tensors("validation/samples/text_summary")
     text = summary.tensor_proto.string_val[0].decode()
     assert text.count("reference: ") == settings.training.n_samples
 
 
-def test_the_folder_of_a_run_is_that_of_the_design(settings: TrainSettings) -> None:
+def test_the_folder_of_a_run_is_that_of_the_design(
+    settings: TrainSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "transformer")
     train(settings)
     folder = Path(settings.run_dir)
     assert {path.name for path in folder.iterdir()} == {

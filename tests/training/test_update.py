@@ -187,7 +187,6 @@ def test_gradients_do_not_carry_over_to_the_next_update(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", [Precision.tf32, Precision.bf16, Precision.fp16])
 def test_updates_on_a_gpu_stay_near_those_on_the_cpu(
     build_model: Build, make_batch: Make, id_pairs: Pairs, precision: Precision

@@ -25,7 +25,7 @@ def test_scores_equal_those_computed_one_sentence_at_a_time(
 ) -> None:
     settings = change(settings, training__label_smoothing=smoothing)
     data = prepare_data(settings.data, settings.tokenizer)
-    model = build_model(torch.float32, dropout=0.3).train()
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size, dropout=0.3).train()
     validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
     found = validator.validate(model)
     assert model.training
@@ -57,7 +57,7 @@ def test_validation_leaves_the_generator_of_the_dropout_alone(
 ) -> None:
     data = prepare_data(settings.data, settings.tokenizer)
     validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
-    model = build_model(torch.float32, dropout=0.3)
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size, dropout=0.3)
     before = torch.get_rng_state()
     validator.validate(model)
     assert torch.equal(torch.get_rng_state(), before)

@@ -1,11 +1,8 @@
 """What the command line knows of each command."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from transformer.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +34,5 @@ class Command:
 
 
 def emit(text: str) -> None:
-    """Write `text` and a line end to standard output; InputError where that is impossible."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(f"standard output cannot be written: {error.strerror}") from error
-    except UnicodeEncodeError as error:
-        name = sys.stdout.encoding
-        raise InputError(
-            f"standard output cannot be written as {name}; set PYTHONUTF8=1"
-        ) from error
+    """Write `text` and a line end to standard output."""
+    print(text, flush=True)

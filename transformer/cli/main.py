@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import errno
+import io
 import logging
 import os
 import select
@@ -19,10 +21,14 @@ COMMANDS: dict[str, Command] = {
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell would say
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def entry_point() -> NoReturn:
     """Run the command line of this process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need not be valid text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())
 
 
@@ -42,6 +48,11 @@ def main(argv: list[str] | None = None) -> int:
         # What is still buffered has no reader; without this, Python says so when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _complain(f"error: cannot write {error.filename or 'to standard output'}: {error.strerror}")
+        return 1
     return 0
 
 

@@ -87,9 +87,11 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A noun phrase; `determiner` is one of the keys of `DETERMINERS`.
+    """A noun phrase.
 
-    `owner` is the key of a pronoun; `mass` is what a container holds.
+    `determiner`: "a", "the", "this", "these", "which", "number", "few", "ordinal", "next", "last",
+    "owner" (a possessive), "own" (one bound by the subject, which Chinese leaves out) or "name"
+    (none). `owner` is the key of a pronoun; `mass` is what a container holds.
     """
 
     noun: Noun
@@ -103,28 +105,9 @@ class Phrase:
     relative: "Clause | None" = None
 
 
-# "own" is a possessive bound by the subject, "plain" a bare plural.
-DETERMINERS = (
-    "a",
-    "the",
-    "this",
-    "these",
-    "owner",
-    "own",
-    "number",
-    "few",
-    "plain",
-    "which",
-    "name",
-    "next",
-    "last",
-    "ordinal",
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Wh:
-    """A questioned slot: "what", "when", "where", "how long", "how much", "platform"."""
+    """A questioned slot: "when", "where", "how long", "how far", "how much", "platform"."""
 
     word: str
 

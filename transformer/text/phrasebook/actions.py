@@ -39,6 +39,10 @@ _MODALS = {
     "have cleaned": ("must", "would", "should", "wanted", "had"),
 }
 _ANY_MODAL = ("can", "can", "must", "must", "would", "would", "should", "wanted", "had", "could")
+# One does not ask when they happened, nor say that they did not.
+_TRIFLES = ("eat", "drink", "order", "pay", "ask", "ask for", "thank")
+# What one does not forget to do.
+_MEMORABLE = ("travel", "fly", "return", "go", "visit", "rent", "meet", "help", "change trains")
 _TENSES = {"p": "past", "f": "future", "n": "present", "r": "perfect"}
 
 
@@ -92,7 +96,7 @@ def in_tense(
             c, negated=c.verb.key == "have" or (denies and c.verb.key in ("need", "speak"))
         )
     time = _when(rng, c.verb, tense)
-    denies = denies and not isinstance(c.object, Amount)
+    denies = denies and not isinstance(c.object, Amount) and c.verb.key not in _TRIFLES
     denies = denies and c.verb.key not in _MISHAPS and not (c.place and c.verb.key != "go")
     return replace(
         c, tense=tense, negated=denies, time=time, time_first=fronted and rng.random() < 0.3
@@ -115,9 +119,10 @@ def in_mood(rng: Random, c: Clause, modal: str = "", *, fronted: bool = True) ->
     if back or (rng.random() < 0.5 and c.verb.key != "find"):
         time = _when(rng, c.verb, "past" if back else "future", near=True)
     money = isinstance(c.object, Amount)
-    if money and modal == "could":
+    if modal == "could" and (money or c.verb.key == "take"):
         modal = "had"
-    denies = (rng.random() < 0.4 and not money) or c.verb.key == "find"
+    deniable = not money and c.verb.key != "take"
+    denies = (rng.random() < 0.4 and deniable) or c.verb.key == "find"
     negated = modal == "could" or (modal in ("can", "must") and denies)
     return replace(
         c,
@@ -193,7 +198,7 @@ def question(rng: Random) -> Sentence:
 
 
 def ask_possession(rng: Random) -> Sentence:
-    """ "Do you have a map?", "Do you need a taxi?", "Do you speak German?"."""
+    """Like "Do you have a map?", "Do you need a taxi?", "Do you speak German?"."""
     c, _ = _affirm(rng, "n", subject=YOU, single=True, placed=0)
     if "g" in c.verb.uses or c.verb.key in ("like", "stay"):
         return ask_possession(rng)
@@ -206,7 +211,7 @@ _WH_FRAMES = ("ask", "ask", "wh tell", "wh know you", "wh know not", "wh like kn
 
 
 def wh_question(rng: Random) -> Sentence:
-    """ "Where can I buy ...", "When did you ...", alone or embedded."""
+    """Like "Where can I buy ...", "When did you ...", alone or embedded."""
     kind = rng.choice(("where", "where", "when", "when past"))
     subject = rng.choice((ME, WE))
     if kind == "where":
@@ -217,6 +222,8 @@ def wh_question(rng: Random) -> Sentence:
         c = replace(c, modal=rng.choice(("can", "must")), time=Wh("when"))
         return say(rng.choice(_PRIVATE if _about_kin(c) else _WH_FRAMES), c)
     c, _ = _affirm(rng, "p", subject=rng.choice((YOU, choices.kin(rng))))
+    if c.verb.key in _TRIFLES:
+        return wh_question(rng)
     key = "ask" if c.subject is YOU else rng.choice(_PRIVATE)
     return say(key, replace(c, tense="past", time=Wh("when")))
 
@@ -265,7 +272,10 @@ def infinitive(rng: Random) -> Sentence:
             ("to promise", ME),
         )
     )
-    c = act(rng, rng.choice(verbs_for("i")), subject)
+    verb = rng.choice(verbs_for("i"))
+    if key in ("to forgot", "to forget not") and verb.key in _MEMORABLE:
+        return infinitive(rng)
+    c = act(rng, verb, subject)
     if key in ("to plan", "to decide", "to promise", "to possible") and rng.random() < 0.4:
         c = replace(c, time=choices.future(rng))
     return say(key, c)

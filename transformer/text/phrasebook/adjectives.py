@@ -11,14 +11,14 @@ from functools import cache
 from transformer.text.phrasebook.abstract import Adjective, Noun
 
 _TABLE = """
-red | rot | 红色的 | clothes =suitcase =bag =umbrella =backpack =wallet =towel =car =bicycle =candle | a
-blue | blau | 蓝色的 | clothes =suitcase =bag =umbrella =backpack =vase =blanket =car =boat =teapot | a
-green | grün | 绿色的 | clothes =suitcase =bag =umbrella =backpack =vase =bicycle =tent =teapot | a
-black | schwarz | 黑色的 | clothes =suitcase =bag =umbrella =backpack =wallet =car =camera =laptop | a
-white | weiß | 白色的 | clothes =bag =towel =blanket =pillow =vase =car =candle =plate | a
-yellow | gelb | 黄色的 | clothes =suitcase =umbrella =backpack =bicycle =boat =tent =candle | a
-brown | braun | 棕色的 | clothes =suitcase =bag =backpack =wallet =teapot | a
-grey | grau | 灰色的 | clothes =suitcase =bag =umbrella =backpack =laptop =blanket | a
+red | rot | 红色 | clothes =suitcase =bag =umbrella =backpack =wallet =towel =car =bicycle =candle | a
+blue | blau | 蓝色 | clothes =suitcase =bag =umbrella =backpack =vase =blanket =car =boat =teapot | a
+green | grün | 绿色 | clothes =suitcase =bag =umbrella =backpack =vase =bicycle =tent =teapot | a
+black | schwarz | 黑色 | clothes =suitcase =bag =umbrella =backpack =wallet =car =camera =laptop | a
+white | weiß | 白色 | clothes =bag =towel =blanket =pillow =vase =car =candle =plate | a
+yellow | gelb | 黄色 | clothes =suitcase =umbrella =backpack =bicycle =boat =tent =candle | a
+brown | braun | 棕色 | clothes =suitcase =bag =backpack =wallet =teapot | a
+grey | grau | 灰色 | clothes =suitcase =bag =umbrella =backpack =laptop =blanket | a
 large/larger | groß/größer | 大 | carried container tableware room vehicle linen parcel =map =vase =table sight shop =park =doll =salad =pizza =steak | aptc
 small/smaller | klein/kleiner | 小 | carried container tableware room vehicle linen parcel =map =vase =table sight shop =park =doll =salad =pizza =teapot | aptc
 new/newer | neu/neuer | 新 | carried clothes vehicle facility =museum =hotel =toothbrush =passport =key =credit_card =guidebook =map | a
@@ -46,7 +46,7 @@ tight/tighter | eng/enger | 紧 | =shirt =jacket =coat =dress =skirt =suit =swea
 elegant/more_elegant | elegant/eleganter | 优雅的 | =dress =suit =hat =coat =skirt =scarf =tie =restaurant =hotel | apc
 loud/louder | laut/lauter | 吵 | room lodging =air_conditioner =refrigerator =bar =hairdryer | pt
 dark/darker | dunkel:dunkl/dunkler | 暗 | room =bar =church | pt
-delicious/more_delicious | lecker/leckerer | 好吃的 | dish | ap
+tasty/tastier | lecker/leckerer | 好吃的 | dish | ap
 salty/saltier | salzig/salziger | 咸 | =vegetable_soup =fish_soup =salad =pizza =steak =sausage =omelette | pt
 cold/colder | kalt/kälter | 冷/凉 | =vegetable_soup =fish_soup =pizza =steak =omelette =sausage | pt
 spicy/spicier | scharf/schärfer | 辣 | =vegetable_soup =fish_soup =salad =pizza =sausage | apt

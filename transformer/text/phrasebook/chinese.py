@@ -33,8 +33,6 @@ _MODALS = {
 _WORDS = {
     "when": "什么时候",
     "where": "在哪儿",
-    "where to": "哪儿",
-    "what": "什么",
     "how much": "多少钱",
     "how long": "多长时间",
     "platform": "从几号站台",
@@ -125,7 +123,7 @@ def _verb(c: Clause, bare: bool, *, aspect: str) -> str:
 
 
 def _since(c: Clause) -> str:
-    """ "等火车等了二十分钟了": the verb repeated before its duration."""
+    """Like "等火车等了二十分钟了": the verb repeated before its duration."""
     assert isinstance(c.time, Time)
     verb, _, _ = c.verb.zh.replace("~", "").replace("{o}", "*").partition("*")
     place = _place_of_action(c)

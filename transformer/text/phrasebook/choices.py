@@ -33,7 +33,8 @@ _UNITS_PAST = (("hour", 2, 12), ("day", 2, 12), ("week", 2, 6), ("month", 2, 11)
 CURRENCIES = ("EUR", "EUR", "USD", "GBP")
 # Adjectives that do not go with a number, and those that do not tell which one is meant.
 _UNCOUNTED = ("famous", "important", "good")
-_UNDISTINGUISHING = ("cheap", "expensive", "clean", "quiet", "interesting", "elegant", "delicious")
+_UNDISTINGUISHING = ("cheap", "expensive", "clean", "quiet", "interesting", "elegant", "tasty")
+SELECTIVE = _UNCOUNTED + _UNDISTINGUISHING
 # The largest number of what one would buy, order or need.
 _MOST = {
     "stamp": 60,
@@ -45,7 +46,7 @@ _MOST = {
     "ware": 9,
     "clothes": 5,
     "carried": 5,
-    "room": 6,
+    "room": 3,
     "tableware": 30,
     "linen": 12,
     "bottle glass": 12,
@@ -232,8 +233,6 @@ def day_time(rng: Random, tense: str) -> Time:
     return Time("word clock", (rng.choice(DAYS[2:4] if tense == "past" else DAYS[:2]), minutes))
 
 
-def count_future_times() -> int:
-    """How many values `future` can take."""
-    clocks = len(range(6 * 60, 23 * 60, 5))
-    ahead = sum(high - low + 1 for _, low, high in _UNITS_AHEAD)
-    return len(words_of("future")) + 7 + ahead + _DATES + (2 + _DATES) * clocks
+def count_appointments() -> int:
+    """How many values `appointment` can take."""
+    return (2 + _DATES) * len(range(6 * 60, 23 * 60, 5))

@@ -29,7 +29,7 @@ _FINITE_MODALS = {
     "may": "must",
 }
 _WORDS = {"platform": "from which platform"}
-_DOUBLING = {"get": "getting", "hop": "hopping", "begin": "beginning"}
+_DOUBLING = {"get": "getting"}
 
 
 def sentence(abstract: Sentence) -> str:
@@ -228,4 +228,4 @@ def _determiner(p: Phrase, following: str) -> str:
         return "the " + ordinal_word(p.number, "en")
     if kind == "next":
         return "the next" if p.noun.kind in ("train", "tram", "ferry") else "the nearest"
-    return {"few": "a few", "plain": "", "name": "", "last": "the last"}.get(kind, kind)
+    return {"few": "a few", "name": "", "last": "the last"}.get(kind, kind)

@@ -32,8 +32,6 @@ from transformer.text.phrasebook.times import time_text
 _WORDS = {
     "when": "wann",
     "where": "wo",
-    "where to": "wohin",
-    "what": "was",
     "how much": "wie viel",
     "how long": "wie lange",
     "platform": "von welchem Gleis",
@@ -152,7 +150,7 @@ def _middle(c: Clause, recipient: Phrase | None) -> list[str]:
 def _negates_article(c: Clause) -> bool:
     if not c.negated or not isinstance(c.object, Phrase):
         return False
-    return c.object.determiner in ("a", "plain") or c.object.noun.kind == "language"
+    return c.object.determiner == "a" or c.object.noun.kind == "language"
 
 
 def _objects(c: Clause) -> tuple[str, str]:

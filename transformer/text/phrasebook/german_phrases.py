@@ -35,8 +35,8 @@ _CONTRACTIONS = {
     "an das": "ans",
     "von dem": "vom",
 }
-_ARTICLELESS = ("name", "number", "few", "plain")
-INDEFINITE = ("a", "number", "few", "plain", "name")
+_ARTICLELESS = ("name", "number", "few")
+INDEFINITE = ("a", "number", "few", "name")
 
 
 def _cell(table: dict[str, str], gender: str, case: str) -> str:
@@ -79,9 +79,7 @@ def _determiner(p: Phrase, column: str, case: str, negative: bool) -> str:
         return stem + _cell(_STRONG, column, case).replace("en", "es" if case == "G" else "en")
     if kind == "number":
         return number_word(p.number, "de")
-    return {"few": "ein paar", "plain": "", "name": ""}.get(kind) or (
-        "" if kind in _ARTICLELESS else _cell(_THE, column, case)
-    )
+    return "ein paar" if kind == "few" else _cell(_THE, column, case)
 
 
 def _ein_ending(column: str, case: str) -> str:

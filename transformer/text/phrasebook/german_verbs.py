@@ -55,5 +55,5 @@ def infinitive(verb: Verb) -> str:
 
 
 def zu_infinitive(verb: Verb) -> str:
-    """ "zu kaufen", "anzurufen"."""
+    """Like "zu kaufen", "anzurufen"."""
     return f"{verb.de_prefix}zu{verb.de}" if verb.de_prefix else f"zu {verb.de}"

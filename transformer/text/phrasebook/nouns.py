@@ -122,7 +122,7 @@ strawberries | die Erdbeeren | 草莓
 bottle | die Flasche/Flaschen | 瓶
 glass/glasses | das Glas/Gläser | 杯
 cup | die Tasse/Tassen | 杯
-piece | das Stück/Stück | 块
+piece | das Stück/Stücke | 块
 kilo | das Kilo/Kilo | 公斤
 """,
     "sight": """

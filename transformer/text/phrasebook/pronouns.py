@@ -31,7 +31,7 @@ def person_of(subject: Phrase | Pronoun) -> str:
     """What the verb agrees with: "1s", "1p", "2p", "3s" or "3p"."""
     if isinstance(subject, Pronoun):
         return subject.person
-    plural = subject.noun.gender == "p" or subject.determiner in ("number", "few", "plain", "these")
+    plural = subject.noun.gender == "p" or subject.determiner in ("number", "few", "these")
     return "3p" if plural else "3s"
 
 

@@ -1,6 +1,7 @@
 """Numbers, money, dates and times of day as each language writes them: CLDR and num2words."""
 
 from datetime import date, time
+from decimal import Decimal
 from functools import cache
 
 from babel.dates import format_date, format_skeleton, format_time
@@ -40,7 +41,7 @@ def number_word(number: int, language: str) -> str:
 
 @cache
 def ordinal_word(number: int, language: str) -> str:
-    """ "second", the stem "zweit", "第二"."""
+    """An ordinal: "second", the stem "zweit", "第二"."""
     if language == "zh":
         return "第" + chinese_numeral(number, counting=False)
     word = str(num2words(number, to="ordinal", lang=language))
@@ -50,20 +51,12 @@ def ordinal_word(number: int, language: str) -> str:
 @cache
 def money(cents: int, currency: str, language: str) -> str:
     """An amount; no-break spaces become plain ones, which tokenizers would make of them anyway."""
-    value = cents // 100 if cents % 100 == 0 else cents / 100
+    digits = "#,##0" if cents % 100 == 0 else "#,##0.00"
+    value, locale = Decimal(cents) / 100, LOCALES[language]
     if language == "zh":
-        digits = "#,##0" if cents % 100 == 0 else "#,##0.00"
-        return (
-            str(format_decimal(value, format=digits, locale=LOCALES["zh"]))
-            + _CURRENCIES_ZH[currency]
-        )
-    digits = {"en": "¤#,##0", "de": "#,##0 ¤"}[language]
-    pattern = (
-        digits if cents % 100 == 0 else digits.replace("0", "0.00", 2).replace("0.00.00", "0.00")
-    )
-    text = format_currency(
-        value, currency, format=pattern, currency_digits=False, locale=LOCALES[language]
-    )
+        return str(format_decimal(value, format=digits, locale=locale)) + _CURRENCIES_ZH[currency]
+    pattern = f"¤{digits}" if language == "en" else f"{digits} ¤"
+    text = format_currency(value, currency, format=pattern, currency_digits=False, locale=locale)
     return str(text).replace("US$", "$").replace("\u00a0", " ")
 
 
@@ -94,24 +87,24 @@ def clock(minutes: int, language: str) -> str:
     return {"en": f"at {text}", "de": f"um {text} Uhr", "zh": text}[language]
 
 
+# In the plural: English, German, German dative, Chinese with its measure word.
 UNITS = {
-    # key: (English, English plural, German, plural, dative plural, Chinese, has 个)
-    "minute": ("minute", "minutes", "Minute", "Minuten", "Minuten", "分钟"),
-    "hour": ("hour", "hours", "Stunde", "Stunden", "Stunden", "个小时"),
-    "day": ("day", "days", "Tag", "Tage", "Tagen", "天"),
-    "night": ("night", "nights", "Nacht", "Nächte", "Nächten", "个晚上"),
-    "week": ("week", "weeks", "Woche", "Wochen", "Wochen", "个星期"),
-    "month": ("month", "months", "Monat", "Monate", "Monaten", "个月"),
-    "metre": ("metre", "metres", "Meter", "Meter", "Metern", "米"),
-    "person": ("person", "people", "Person", "Personen", "Personen", "人"),
+    "minute": ("minutes", "Minuten", "Minuten", "分钟"),
+    "hour": ("hours", "Stunden", "Stunden", "个小时"),
+    "day": ("days", "Tage", "Tagen", "天"),
+    "night": ("nights", "Nächte", "Nächten", "个晚上"),
+    "week": ("weeks", "Wochen", "Wochen", "个星期"),
+    "month": ("months", "Monate", "Monaten", "个月"),
+    "metre": ("metres", "Meter", "Metern", "米"),
+    "person": ("people", "Personen", "Personen", "人"),
 }
 
 
 @cache
 def measure(number: int, unit: str, language: str, *, dative: bool = False) -> str:
-    """ "three days": a number from two up and its unit."""
-    _en, en_plural, _, de_plural, de_dative, zh = UNITS[unit]
+    """A number from two up and its unit, "three days"."""
+    en, de, de_dative, zh = UNITS[unit]
     word = number_word(number, language)
     if language == "zh":
         return word + zh
-    return f"{word} {en_plural if language == 'en' else de_dative if dative else de_plural}"
+    return f"{word} {en if language == 'en' else de_dative if dative else de}"

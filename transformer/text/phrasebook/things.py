@@ -166,7 +166,7 @@ def comparison(rng: Random) -> Sentence:
 
 
 def liking(rng: Random) -> Sentence:
-    """ "I like this coat, but it is too expensive": the pronoun agrees with the noun."""
+    """Like "I like this coat, but it is too expensive": the pronoun agrees with the noun."""
     v = verb("like")
     of = rng.choice(nouns_of(v.objects))
     liked = choices.thing(rng, of, "this")

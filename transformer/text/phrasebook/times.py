@@ -20,7 +20,6 @@ future | tomorrow evening | morgen Abend | 明天晚上
 future | next week | nächste Woche | 下个星期
 future | next month | nächsten Monat | 下个月
 habit | every day | jeden Tag | 每天
-habit | every morning | jeden Morgen | 每天早上
 """
 
 _ROWS = [[field.strip() for field in row.split("|")] for row in _TABLE.strip().splitlines()]

@@ -2,7 +2,7 @@
 """The verbs: English | German | Chinese | subjects | objects | determiners | places | uses.
 
 English gives the pattern, the past and the participle where they are irregular. German gives the
-infinitive (`ab|holen` is separable, `sich` marks a reflexive), the third person, the participle
+infinitive (`ab|holen` is separable, `_` a space, `sich` marks a reflexive), the third person, the participle
 without its prefix, the auxiliary (h, s) and what it governs ("N": the thing is the subject and
 the person a dative). Chinese is a pattern: {o} object, {r} recipient, {p} place, {t} duration,
 `*` where 了 goes, `~` where 在 does. A kind of place may begin with "to:", "by:" or "from:", which
@@ -90,7 +90,7 @@ postpone {o} | verschieben verschiebt verschoben h A | 推迟*{o} | person | app
 hand in {o} | ab|geben gibt gegeben h A | 交*{o} | person | =key form-only | the | =hotel =embassy | prmiq
 get off/got/got | aus|steigen steigt gestiegen s - | 下*车 | person |  |  | city =railway_station =airport =castle =town_hall =harbour =bus_stop | mi
 change trains | um|steigen steigt gestiegen s - | 换*车 | person |  |  | city | pfmi
-depart | ab|fahren fährt gefahren s - | 发*车 | train ferry |  |  | platform | npt
+depart | ab|fahren fährt gefahren s - | 出发 | train ferry |  |  | platform | npt
 arrive | an|kommen kommt gekommen s - | 到达*{p} | train person |  |  | city =airport =railway_station | pfmt
 go/went/gone | gehen geht gegangen s - | 去*{p} | person |  |  | to:sight office venue shop outdoors | pfmi
 travel/travelled/travelled | fahren fährt gefahren s - | 去*{p} | person |  |  | to:city | pfmi

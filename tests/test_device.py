@@ -1,0 +1,111 @@
+"""Choices of device and arithmetic."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from transformer.config import Precision
+from transformer.device import autocast, choose_device, choose_precision, set_threads
+from transformer.errors import InputError
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    yield
+    torch.set_float32_matmul_precision(precision)
+    torch.set_num_threads(threads)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, n_gpus: int, *, bf16: bool = True) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+
+
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 0)
+    assert choose_device("auto") == CPU
+    pretend(monkeypatch, 1)
+    assert choose_device("auto") == GPU
+
+
+def test_devices_of_the_machine_are_taken_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 2)
+    for name in ("cpu", "cuda", "cuda:0", "cuda:1"):
+        assert choose_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_gpus", "message"),
+    [
+        ("cuda", 0, "device=cuda, but .* finds no GPU here; use device=cpu"),
+        ("cuda:1", 0, "finds no GPU here"),
+        ("cuda:2", 2, "there are only 2 GPUs, counted from 0"),
+        ("gpu", 1, "device=gpu is no device; use auto, cpu, cuda or cuda:N"),
+        ("", 1, "device= is no device"),
+        ("cuda:x", 1, "is no device"),
+        ("meta", 1, "device=meta is not supported; use cpu or cuda"),
+    ],
+)
+def test_other_devices_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, n_gpus: int, message: str
+) -> None:
+    pretend(monkeypatch, n_gpus)
+    with pytest.raises(InputError, match=message) as caught:
+        choose_device(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_auto_is_bf16_on_a_gpu_that_has_it_and_fp32_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, 1)
+    assert choose_precision(Precision.auto, GPU) is Precision.bf16
+    assert choose_precision(Precision.auto, CPU) is Precision.fp32
+    pretend(monkeypatch, 1, bf16=False)
+    assert choose_precision(Precision.auto, GPU) is Precision.fp32
+
+
+@pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16, Precision.fp16])
+def test_a_named_precision_is_taken_as_it_is(precision: Precision) -> None:
+    assert choose_precision(precision, CPU) is precision
+    assert choose_precision(precision, GPU) is precision
+
+
+def test_tf32_is_refused_on_the_cpu() -> None:
+    with pytest.raises(InputError, match="on the CPU use precision=fp32"):
+        choose_precision(Precision.tf32, CPU)
+
+
+def test_only_tf32_lets_matrix_products_round() -> None:
+    choose_precision(Precision.tf32, GPU)
+    assert torch.get_float32_matmul_precision() == "high"
+    for precision in (Precision.fp32, Precision.bf16, Precision.fp16):
+        choose_precision(precision, GPU)
+        assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        (Precision.fp32, torch.float32),
+        (Precision.bf16, torch.bfloat16),
+        (Precision.fp16, torch.float16),
+    ],
+)
+def test_autocast_computes_products_in_the_named_arithmetic(
+    precision: Precision, dtype: torch.dtype
+) -> None:
+    with autocast(precision, CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
+
+
+def test_threads_are_set_only_where_asked_for() -> None:
+    set_threads(2)
+    assert torch.get_num_threads() == 2
+    set_threads(None)
+    assert torch.get_num_threads() == 2
