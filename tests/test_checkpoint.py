@@ -202,14 +202,15 @@ def test_a_failed_save_leaves_nothing_and_the_checkpoints_before_as_they_were(
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    def replace(path: Path, to: Path) -> None:
+        """Fails only where the new checkpoint is to come to its place."""
+        fail() if ".old" not in (path.suffix, to.suffix) else rename(path, to)
+
     match step:
         case "save_file":
             monkeypatch.setattr(safetensors.torch, "save_file", fail)
         case "rename":
-            # The one that brings the new checkpoint to its place.
-            monkeypatch.setattr(
-                Path, "replace", lambda a, b: rename(a, b) if "." in b.name else fail()
-            )
+            monkeypatch.setattr(Path, "replace", replace)
         case _:
             monkeypatch.setattr(module, step, fail)
     folder = saved if again else saved.with_name("00000006")

@@ -175,8 +175,7 @@ def test_evaluate_without_files_scores_the_test_split_of_the_run(
     assert score_in(output) == score_in(printed)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("bom", ["", "\ufeff"], ids=["no BOM", "BOM"])
+@pytest.mark.parametrize(("bom", "end"), [("", "\n"), ("\ufeff", "\r\n")], ids=["Unix", "Windows"])
 def test_n_lines_in_are_n_lines_out(trained: tuple[Path, str], bom: str, end: str) -> None:
     sentence = "Do you speak Italian?"
     lines = [sentence, *EXOTIC, sentence]
@@ -212,7 +211,7 @@ def test_a_sweep_trains_once_for_each_value(trained: tuple[Path, str]) -> None:
 
 def test_the_phrasebook_needs_no_file(tmp_path: Path) -> None:
     quick = ["data.train_size=300", "data.valid_size=4", "data.test_size=4"]
-    settings = [*TINY, "tokenizer.vocab_size=500", "training.max_updates=2", "data.target=zh"]
+    settings = [*TINY, "training.max_updates=2", "data.target=zh"]
     output = succeed("train", *quick, *settings, "run_dir=run", cwd=tmp_path)
     assert "tok:zh" in output
     assert {file.name for file in tmp_path.iterdir()} == {"run"}
@@ -358,7 +357,7 @@ def test_an_output_that_cannot_be_written(fails: Callable[..., str], bad: Path) 
     for output in ("nowhere/out", "valid.en/out"):
         assert output in fails("translate", checkpoint, "input=valid.en", f"output={output}")
         assert output in fails("evaluate", checkpoint, f"output={output}")
-    assert bad.name in fails("average", checkpoint, f"output={bad.name}")
+    assert bad.name in fails("average", checkpoint, "last=2", f"output={bad.name}")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

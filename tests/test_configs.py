@@ -1,6 +1,7 @@
 """What lies in configs/: it composes, it repeats no default, and the code reads every setting."""
 
 import ast
+import shlex
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from omegaconf import OmegaConf
 
 from transformer import config
 from transformer.cli.compose import Composer
-from transformer.cli.main import COMMANDS
+from transformer.cli.main import COMMANDS, parser
+from transformer.cli.sweep import single, sweep
 from transformer.config.data import DATA_CLASSES, DataConfig
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +71,23 @@ def test_a_group_composes_with_every_command_that_has_it(file: Path) -> None:
     for composer in users:
         of_command = COMPLETION.get(composer.name, [])
         composer.settings([f"{group}={option}", *completion, *of_command])
+
+
+def documented() -> list[str]:
+    """The command lines in the documentation and in --help, placeholders included."""
+    texts = [file.read_text("utf-8") for file in [ROOT / "README.md", *ROOT.glob("docs/*.md")]]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    found = [line for line in lines if line.startswith("transformer ")]
+    return found + [text for command in COMMANDS.values() for text in command.examples]
+
+
+@pytest.mark.parametrize("line", documented())
+def test_a_documented_command_composes(line: str) -> None:
+    words = shlex.split(line.rpartition("| ")[2], comments=True)
+    arguments = parser().parse_intermixed_args(words[1:])
+    command = COMMANDS[arguments.command]
+    composer = Composer(command.name, command.settings, arguments.config_dir)
+    assert (sweep if arguments.multirun else single)(composer, arguments.overrides)
 
 
 def without_it(file: Path) -> dict[str, Any]:

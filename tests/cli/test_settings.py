@@ -28,7 +28,18 @@ def test_the_comment_in_the_source_explains_the_setting() -> None:
     assert settings_of(TrainSettings)["data.seed"].comment.startswith("of the draw")
 
 
+def test_a_kind_of_data_has_its_own_words() -> None:
+    assert settings_of(TrainSettings, "files")["data.train"].expected == "text or a list of it"
+    assert settings_of(TrainSettings, "hub")["data.train"].expected == "text"
+    assert "data.train" not in settings_of(TrainSettings, "phrasebook")
+
+
+def test_a_comment_above_counts_too() -> None:
+    comment = settings_of(TrainSettings)["search.max_length_ratio"].comment
+    assert comment.startswith("A sentence of S source pieces")
+
+
 def test_what_a_setting_takes_is_said_in_words() -> None:
     settings = settings_of(TrainSettings)
-    assert settings["threads"].expected == "null or a whole number in digits"
+    assert settings["threads"].expected == "null or a whole number"
     assert settings["model.norm"].expected == "one of post, pre"

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    EventAccumulator,
+)
 
 from transformer.config import (
     FilesConfig,
@@ -155,3 +158,28 @@ def id_pairs() -> list[tuple[list[int], list[int]]]:
         return [draw.randrange(4, VOCAB_SIZE) for _ in range(n)]
 
     return [(ids(draw.randint(1, 8)), ids(n)) for n in (1, 9, 2, 6, 3, 12, 4)]
+
+
+@pytest.fixture
+def events() -> Callable[[TrainSettings], Any]:
+    """Reads what TensorBoard would show of a run."""
+
+    def read(settings: TrainSettings) -> Any:
+        folder = Path(settings.run_dir) / "tensorboard"
+        # By the time of their end: files of one second and process have names in no order.
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+        for i, file in enumerate(files):
+            file.rename(folder / f"events.out.tfevents.{i:03d}")
+        found = EventAccumulator(str(folder))
+        found.Reload()
+        return found
+
+    return read
+
+
+@pytest.fixture
+def logged(
+    events: Callable[[TrainSettings], Any],
+) -> Callable[[TrainSettings, str], list[tuple[int, float]]]:
+    """Reads the updates and values of one of TensorBoard's curves."""
+    return lambda settings, tag: [(e.step, e.value) for e in events(settings).Scalars(tag)]

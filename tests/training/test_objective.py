@@ -128,5 +128,19 @@ def test_fp16_gradients_neither_vanish_nor_overflow(size: float) -> None:
         assert relative_error(mine, other) < 2e-2
 
 
+def test_fp16_keeps_the_gradients_of_pieces_that_are_all_but_ruled_out() -> None:
+    hidden, weight, labels = problem(256, v=2000, dtype=torch.float32)
+    labels %= 10
+    with torch.no_grad():
+        # The first channel raises ten labels so high that other pieces have a probability of 2e-8.
+        hidden[:, 0], weight[:, 0], weight[:10, 0] = 16, 0, 1
+    with torch.autocast("cpu", dtype=torch.float16):
+        found = token_loss(hidden, weight, labels, 0.0)
+    (ours,) = gradients(found.smoothed, weight)
+    (theirs,) = gradients(token_loss(hidden, weight, labels, 0.0).smoothed, weight)
+    assert float(theirs[10:].abs().max()) < 1e-3
+    assert relative_error(ours[10:], theirs[10:]) < 2e-2
+
+
 def test_the_result_names_its_parts() -> None:
     assert TokenLoss._fields == ("smoothed", "nll")

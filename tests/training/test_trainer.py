@@ -3,21 +3,15 @@
 import json
 import logging
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
-from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
-    EventAccumulator,
-)
 
 from transformer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
-from transformer.config import Metric, SearchConfig, TrainSettings, save_settings
+from transformer.config import Metric, SearchConfig, TrainSettings
 from transformer.errors import InputError
 from transformer.text.batching import Batch
 from transformer.training import train
@@ -26,20 +20,13 @@ from transformer.training.validation import Validation, Validator
 from transformer.translation import Translator
 
 Change = Callable[..., TrainSettings]
-N_UPDATES = 9
+Logged = Callable[[TrainSettings, str], list[tuple[int, float]]]
 SCALARS = {
     *(f"train/{name}" for name in ("loss", "perplexity", "learning_rate", "gradient_norm")),
     *(f"speed/{name}" for name in ("source_tokens_per_s", "target_tokens_per_s", "padding_share")),
     *(f"validation/{name}" for name in ("loss", "perplexity", "bleu")),
     "memory/gb",
 }
-FRESH_PROCESS = """
-import sys
-from pathlib import Path
-from transformer.config import TrainSettings, load_settings
-from transformer.training import train
-train(load_settings(TrainSettings, Path(sys.argv[1])))
-"""
 
 
 def checkpoints(settings: TrainSettings) -> list[int]:
@@ -47,119 +34,12 @@ def checkpoints(settings: TrainSettings) -> list[int]:
     return [int(path.name) for path in list_checkpoints(folder)]
 
 
-def events(settings: TrainSettings) -> EventAccumulator:
-    """What TensorBoard reads; files of one second and process are otherwise in any order."""
-    folder = Path(settings.run_dir) / "tensorboard"
-    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
-    for i, file in enumerate(files):
-        file.rename(folder / f"events.out.tfevents.{i:03d}")
-    found = EventAccumulator(str(folder))
-    found.Reload()
-    return found
-
-
-def logged(settings: TrainSettings, tag: str) -> list[tuple[int, float]]:
-    return [(e.step, e.value) for e in events(settings).Scalars(tag)]
-
-
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of nested dictionaries, lists and tuples by path."""
-    if isinstance(value, dict | list | tuple):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return {k: v for key, item in items for k, v in flat(item, f"{path}/{key}").items()}
-    return {path: value}
-
-
-def assert_same_run(found: TrainSettings, expected: TrainSettings) -> None:
-    """Bit for bit: weights, all that a resumption needs, validations and logged losses."""
-    a, b = (Path(s.run_dir) / "checkpoints" / f"{N_UPDATES:08d}" for s in (found, expected))
-    assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
-    assert (a / "metrics.json").read_bytes() == (b / "metrics.json").read_bytes()
-    left, right = flat(Checkpoint(a).training()), flat(Checkpoint(b).training())
-    assert left.keys() == right.keys()
-    for key in left.keys() - {"/elapsed_s"}:
-        if isinstance(left[key], torch.Tensor):
-            assert torch.equal(left[key], right[key]), key
-        else:
-            assert left[key] == right[key], key
-    for tag in ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss"):
-        assert logged(found, tag) == logged(expected, tag)
-
-
-@pytest.fixture
-def whole(settings: TrainSettings, change: Change, tmp_path: Path) -> Callable[..., TrainSettings]:
-    """Trains N_UPDATES at once, two batches an update; gives the settings."""
-
-    def run(**values: Any) -> TrainSettings:
-        changed = change(
-            settings,
-            run_dir=str(tmp_path / "whole"),
-            training__accumulate=2,
-            training__max_updates=N_UPDATES,
-            **values,
-        )
-        assert train(changed).update == N_UPDATES
-        return changed
-
-    return run
-
-
-@pytest.mark.parametrize("m", [1, 4])
-def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
-    whole: Callable[..., TrainSettings], change: Change, tmp_path: Path, m: int
-) -> None:
-    expected = whole(training__validate_every=1)
-    parts = change(expected, run_dir=str(tmp_path / "parts"))
-    assert train(change(parts, training__max_updates=m)).update == m
-    state = Checkpoint(find_last(parts)).training()
-    assert state["position"]["batch"] > 0, "this must stop in the middle of an epoch"
-    torch.manual_seed(99)
-    train(parts)
-    assert_same_run(parts, expected)
-
-
 def find_last(settings: TrainSettings) -> Path:
     return (Path(settings.run_dir) / "checkpoints" / "last").resolve()
 
 
-def test_a_fresh_process_goes_on_bit_for_bit(
-    whole: Callable[..., TrainSettings], change: Change, tmp_path: Path
-) -> None:
-    expected = whole(training__validate_every=5)
-    parts = change(expected, run_dir=str(tmp_path / "parts"))
-    train(change(parts, training__max_updates=5))
-    save_settings(parts, tmp_path / "settings.yaml")
-    command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "settings.yaml")]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    assert_same_run(parts, expected)
-
-
-def test_a_run_that_was_killed_goes_on_from_its_checkpoint_bit_for_bit(
-    whole: Callable[..., TrainSettings],
-    change: Change,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    expected = whole()
-    parts = change(expected, run_dir=str(tmp_path / "parts"))
-    update = Updater.update
-
-    def killed(self: Updater, batches: Sequence[Batch], number: int) -> UpdateResult:
-        if number == 6:
-            raise KeyboardInterrupt
-        return update(self, batches, number)
-
-    monkeypatch.setattr(Updater, "update", killed)
-    with pytest.raises(KeyboardInterrupt):
-        train(parts)
-    monkeypatch.undo()
-    assert checkpoints(parts) == [3]
-    train(parts)
-    assert_same_run(parts, expected)
-
-
 def test_one_batch_overfits_and_is_then_translated_exactly(
-    settings: TrainSettings, change: Change, tmp_path: Path
+    settings: TrainSettings, change: Change, logged: Logged, tmp_path: Path
 ) -> None:
     sources = ["abc", "fed cab", "a b c d", "deaf", "bad face", "cede"]
     targets = ["xyz z", "u", "w vx", "zzyx", "uv wx", "v v v"]
@@ -286,7 +166,9 @@ def test_the_best_checkpoint_is_the_best_by_the_metric(
     assert find_checkpoint(settings.run_dir).name == expected
 
 
-def test_tensorboard_holds_what_the_manual_names(settings: TrainSettings) -> None:
+def test_tensorboard_holds_what_the_manual_names(
+    settings: TrainSettings, events: Callable[[TrainSettings], Any], logged: Logged
+) -> None:
     train(settings)
     found = events(settings)
     tags = found.Tags()

@@ -124,8 +124,7 @@ def test_the_length_limit_is_each_lines_own() -> None:
 def test_an_output_is_no_longer_than_its_limit(translator: Translator) -> None:
     config = SearchConfig(beam_size=2, max_length_ratio=0.0, max_length_offset=3)
     for translation in translator.translate(["abc def", "f"], config):
-        ids = translator.tokenizers.target.encode([translation.text])[0]
-        assert len(translation.text) <= 3 or len(ids) <= 3
+        assert len(translation.text) <= 3  # of at most a character a piece
 
 
 def test_n_best_hypotheses_come_best_first(translator: Translator) -> None:

@@ -1,14 +1,14 @@
 """transformer average."""
 
-from transformer.cli.command import Command
+from transformer.cli.command import Command, emit
 from transformer.config import AverageSettings
 
 
 def run(settings: AverageSettings) -> None:
-    """Write the averaged checkpoint."""
+    """Write the averaged checkpoint, then print its folder."""
     from transformer.checkpoint import average
 
-    average(settings)
+    emit(str(average(settings)))
 
 
 COMMAND = Command(

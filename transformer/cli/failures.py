@@ -102,5 +102,7 @@ def _wrong_type(key: str, text: str, cls: type[Any]) -> str:
     setting = settings_of(cls).get(key)
     if setting is None:
         return f"{key} is a group of settings; give each by its own key"
-    given = f"={value[1]}" if value else ""
-    return f"{key}{given} must be {setting.expected}"
+    given = value[1] if value else ""
+    digits = " in digits" if re.fullmatch(r"[\d.]+e\+?\d+", given) else ""
+    equals = "=" if value else ""
+    return f"{key}{equals}{given} must be {setting.expected}{digits}"

@@ -40,18 +40,14 @@ def _groups(composer: Composer, composed: Composed) -> str:
 
 
 def _settings(command: Command, composed: Composed) -> str:
+    kind = OmegaConf.select(composed.config, "data.kind")
     rows = [
         (f"{setting.key}={_value(setting, composed)}", setting.expected, setting.comment)
-        for setting in settings_of(command.settings).values()
-        if _in_force(setting, composed)
+        for setting in settings_of(command.settings, kind and kind.name).values()
     ]
     width = max(len(row[0]) for row in rows)
     lines = [f"  {row[0]:<{width}}  {row[1]}{f'; {row[2]}' if row[2] else ''}" for row in rows]
     return "\n".join(["settings, with their values for these groups:", *lines])
-
-
-def _in_force(setting: Setting, composed: Composed) -> bool:
-    return not setting.kinds or composed.config.data.kind.name in setting.kinds
 
 
 def _value(setting: Setting, composed: Composed) -> str:

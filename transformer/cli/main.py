@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> None:
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     if arguments.version:
         emit(f"transformer {__version__}")
     elif arguments.command is None:
@@ -84,7 +84,8 @@ def _overview() -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of the options; overrides are left to Hydra."""
     parser = _Parser(prog="transformer", add_help=False, allow_abbrev=False)
     parser.add_argument("command", nargs="?")
     parser.add_argument("overrides", nargs="*")

@@ -124,7 +124,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
 
 
 _NAMES = {
-    int: "a whole number in digits",
+    int: "a whole number",
     float: "a number",
     bool: "true or false",
     str: "text",

@@ -1,0 +1,131 @@
+"""A run in several parts is the same, bit for bit, as a run at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from transformer.checkpoint import Checkpoint
+from transformer.config import TrainSettings, save_settings
+from transformer.text.batching import Batch
+from transformer.training import train
+from transformer.training.update import Updater, UpdateResult
+
+Change = Callable[..., TrainSettings]
+Logged = Callable[[TrainSettings, str], list[tuple[int, float]]]
+Same = Callable[[TrainSettings, TrainSettings], None]
+N_UPDATES = 9
+FRESH_PROCESS = """
+import sys
+from pathlib import Path
+from transformer.config import TrainSettings, load_settings
+from transformer.training import train
+train(load_settings(TrainSettings, Path(sys.argv[1])))
+"""
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested dictionaries, lists and tuples by path."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, item in items for k, v in flat(item, f"{path}/{key}").items()}
+    return {path: value}
+
+
+@pytest.fixture
+def assert_same_run(logged: Logged) -> Same:
+    """Bit for bit: weights, all that a resumption needs, validations and logged losses."""
+
+    def check(found: TrainSettings, expected: TrainSettings) -> None:
+        a, b = (Path(s.run_dir) / "checkpoints" / f"{N_UPDATES:08d}" for s in (found, expected))
+        assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
+        assert (a / "metrics.json").read_bytes() == (b / "metrics.json").read_bytes()
+        left, right = flat(Checkpoint(a).training()), flat(Checkpoint(b).training())
+        assert left.keys() == right.keys()
+        for key in left.keys() - {"/elapsed_s"}:
+            if isinstance(left[key], torch.Tensor):
+                assert torch.equal(left[key], right[key]), key
+            else:
+                assert left[key] == right[key], key
+        for tag in ("train/loss", "train/gradient_norm", "train/learning_rate", "validation/loss"):
+            assert logged(found, tag) == logged(expected, tag)
+
+    return check
+
+
+@pytest.fixture
+def whole(settings: TrainSettings, change: Change, tmp_path: Path) -> Callable[..., TrainSettings]:
+    """Trains N_UPDATES at once, two batches an update; gives the settings."""
+
+    def run(**values: Any) -> TrainSettings:
+        changed = change(
+            settings,
+            run_dir=str(tmp_path / "whole"),
+            training__accumulate=2,
+            training__max_updates=N_UPDATES,
+            **values,
+        )
+        assert train(changed).update == N_UPDATES
+        return changed
+
+    return run
+
+
+@pytest.mark.parametrize("m", [1, 4])
+def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
+    whole: Callable[..., TrainSettings],
+    change: Change,
+    assert_same_run: Same,
+    tmp_path: Path,
+    m: int,
+) -> None:
+    expected = whole(training__validate_every=1)
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    assert train(change(parts, training__max_updates=m)).update == m
+    state = Checkpoint(Path(parts.run_dir) / "checkpoints" / "last").training()
+    assert state["position"]["batch"] > 0, "this must stop in the middle of an epoch"
+    torch.manual_seed(99)
+    train(parts)
+    assert_same_run(parts, expected)
+
+
+def test_a_fresh_process_goes_on_bit_for_bit(
+    whole: Callable[..., TrainSettings], change: Change, assert_same_run: Same, tmp_path: Path
+) -> None:
+    expected = whole(training__validate_every=5)
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    train(change(parts, training__max_updates=5))
+    save_settings(parts, tmp_path / "settings.yaml")
+    command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "settings.yaml")]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert_same_run(parts, expected)
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_bit_for_bit(
+    whole: Callable[..., TrainSettings],
+    change: Change,
+    assert_same_run: Same,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = whole()
+    parts = change(expected, run_dir=str(tmp_path / "parts"))
+    update = Updater.update
+
+    def killed(self: Updater, batches: Sequence[Batch], number: int) -> UpdateResult:
+        if number == 6:
+            raise KeyboardInterrupt
+        return update(self, batches, number)
+
+    monkeypatch.setattr(Updater, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(parts)
+    monkeypatch.undo()
+    last = Path(parts.run_dir) / "checkpoints" / "last"
+    assert last.resolve().name == "00000003"
+    train(parts)
+    assert_same_run(parts, expected)
