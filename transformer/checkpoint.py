@@ -97,9 +97,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def keep_checkpoints(folder: Path, kept: Iterable[Path]) -> None:
-    """Delete the checkpoints in `folder` that are not `kept`."""
+    """Delete the checkpoints in `folder` that are not `kept`, and what killed saves left."""
     names = {path.name for path in kept}
-    for path in list_checkpoints(folder):
+    for path in [*list_checkpoints(folder), *folder.glob(".[0-9]*.[0-9]*")]:
         if path.name not in names:
             shutil.rmtree(path)
 

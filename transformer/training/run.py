@@ -12,7 +12,14 @@ from transformer.checkpoint import (
     read_metrics,
     save_checkpoint,
 )
-from transformer.config import Metric, TrainSettings, load_settings, save_settings, to_mapping
+from transformer.config import (
+    Metric,
+    Schedule,
+    TrainSettings,
+    load_settings,
+    save_settings,
+    to_mapping,
+)
 from transformer.errors import InputError, require
 from transformer.text.tokenizer import Tokenizers
 
@@ -37,6 +44,9 @@ FREE = (
     "training.n_samples",
     "training.log_every",
 )
+
+# The cosine schedule ends there, so under it this one is not free.
+COSINE_END = "training.max_updates"
 
 
 class RunFolder:
@@ -73,12 +83,12 @@ class RunFolder:
     def create(self, tokenizers: Tokenizers) -> None:
         """Make the folder, with the settings and the tokenizer."""
         try:
-            for folder in (self.checkpoints, self.tensorboard, self.translations):
-                folder.mkdir(parents=True, exist_ok=True)
-            tokenizer = self.path / "tokenizer"
-            tokenizer.mkdir(exist_ok=True)
-            tokenizers.save(tokenizer)
+            self.path.mkdir(parents=True, exist_ok=True)
+            # The settings first: what a killed process leaves is then known to be a run.
             save_settings(self.settings, self.path / "config.yaml")
+            for folder in (self.checkpoints, self.tensorboard, self.translations):
+                folder.mkdir(exist_ok=True)
+            tokenizers.save(self.path / "tokenizer")
         except OSError as error:
             raise InputError(f"run_dir={self.path} cannot be written: {error.strerror}") from error
 
@@ -124,11 +134,12 @@ def best_first(checkpoints: list[Path], metric: Metric) -> list[Path]:
 def differences(before: TrainSettings, after: TrainSettings) -> list[str]:
     """The settings, but for FREE ones, in which two runs differ, as `key: before, not after`."""
     old, new = flatten(to_mapping(before)), flatten(to_mapping(after))
+    free = [key for key in FREE if after.optim.schedule is not Schedule.cosine or key != COSINE_END]
     return [
         f"{key} was {old.get(key)}, now {new.get(key)}"
         for key in dict.fromkeys([*old, *new])
         if old.get(key) != new.get(key)
-        and not any(key == free or key.startswith(free + ".") for free in FREE)
+        and not any(key == name or key.startswith(name + ".") for name in free)
     ]
 
 

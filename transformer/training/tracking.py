@@ -174,9 +174,12 @@ def log_to(file: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     package = logging.getLogger("transformer")
     package.addHandler(handler)
+    level = package.level
+    package.setLevel(logging.INFO)
     try:
         yield
     finally:
+        package.setLevel(level)
         package.removeHandler(handler)
         handler.close()
 

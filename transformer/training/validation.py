@@ -41,7 +41,9 @@ class Validation:
 
 
 def is_better(metric: Metric, value: float, than: float) -> bool:
-    """Whether `value` of `metric` beats another."""
+    """Whether `value` of `metric` beats another; every number beats NaN."""
+    if math.isnan(than):
+        return not math.isnan(value)
     return value > than if metric is Metric.bleu else value < than
 
 
