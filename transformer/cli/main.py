@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        _complain(f"error: cannot write {error.filename or 'to standard output'}: {error.strerror}")
+        file = f" {error.filename}" if error.filename else ""
+        _complain(f"error: cannot write{file}: {error.strerror}")
         return 1
     return 0
 
