@@ -76,7 +76,8 @@ def test_a_group_composes_with_every_command_that_has_it(file: Path) -> None:
 def documented() -> list[str]:
     """The command lines in the documentation and in --help, placeholders included."""
     texts = [file.read_text("utf-8") for file in [ROOT / "README.md", *ROOT.glob("docs/*.md")]]
-    lines = [line.strip() for text in texts for line in text.splitlines()]
+    joined = [text.replace("\\\n", " ") for text in texts]
+    lines = [line.strip() for text in joined for line in text.splitlines()]
     found = [line for line in lines if line.startswith("transformer ")]
     return found + [text for command in COMMANDS.values() for text in command.examples]
 

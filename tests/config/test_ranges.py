@@ -47,6 +47,12 @@ from transformer.errors import InputError
         (TokenizerConfig, {"user_symbols": ["a", "a"]}, "tokenizer.user_symbols"),
         (CleaningConfig, {"max_pieces": 0}, "data.cleaning.max_pieces=0"),
         (CleaningConfig, {"max_ratio": 0.5}, "data.cleaning.max_ratio=0.5"),
+        (PhrasebookConfig, {"source": "no such"}, "data.source=no such is no language code"),
+        (
+            EvaluateSettings,
+            {"hypothesis": "h", "reference": "r", "target_language": "False"},
+            "target_language=False is no language code",
+        ),
         (PhrasebookConfig, {"source": "de"}, "the same language"),
         (PhrasebookConfig, {"source": "False"}, "quote it"),
         (PhrasebookConfig, {"train_size": 0}, "data.train_size=0"),

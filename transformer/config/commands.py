@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from transformer.config.data import DataConfig, PhrasebookConfig
+from transformer.config.data import DataConfig, PhrasebookConfig, check_language
 from transformer.config.model import ModelConfig, Tying
 from transformer.config.search import SearchConfig
 from transformer.config.tokenizer import TokenizerConfig
@@ -104,6 +104,8 @@ class EvaluateSettings:
             (self.checkpoint is None) != (self.hypothesis is None),
             "evaluate scores either checkpoint=runs/NAME or hypothesis=FILE; give one of them",
         )
+        if self.target_language is not None:
+            check_language("target_language", self.target_language)
         if self.hypothesis is None:
             require(
                 (self.source is None) == (self.reference is None),

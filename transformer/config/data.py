@@ -1,5 +1,6 @@
 """Settings of the parallel text: where it comes from, how it is cleaned and batched."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -8,6 +9,24 @@ from transformer.errors import InputError, require
 
 # An unquoted `no` in YAML is a boolean, which a text field then holds as one of these.
 YAML_BOOLEANS = {"True", "False"}
+
+
+# A language, and what may follow: script, country, variant.
+LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
+
+
+def check_language(key: str, code: str) -> None:
+    """Raise InputError unless `code` looks like the code of a language."""
+    require(code != "", f"{key} is not set; give a language code, as in {key}=de")
+    require(
+        code not in YAML_BOOLEANS,
+        f"{key}={code} is no language code; YAML reads an unquoted no or yes as a boolean, so "
+        "quote it",
+    )
+    require(
+        LANGUAGE_CODE.fullmatch(code) is not None,
+        f"{key}={code} is no language code; use one such as de, zh or pt-BR",
+    )
 
 
 class DataKind(Enum):
@@ -52,7 +71,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
-            self._check_language(name, getattr(self, name))
+            check_language(f"data.{name}", getattr(self, name))
         require(
             self.source != self.target,
             f"data.source={self.source} and data.target={self.target} are the same language; "
@@ -65,15 +84,6 @@ class DataConfig:
         require(
             self.workers is None or self.workers >= 0,
             f"data.workers={self.workers} must be null or at least 0",
-        )
-
-    @staticmethod
-    def _check_language(name: str, code: str) -> None:
-        require(code != "", f"data.{name} is not set; give a language code, as in data.{name}=de")
-        require(
-            code not in YAML_BOOLEANS,
-            f"data.{name}={code} is no language code; YAML reads an unquoted no or yes as a "
-            "boolean, so quote it",
         )
 
 
@@ -101,8 +111,8 @@ class FilesConfig(DataConfig):
     """Aligned text files by stem: `train=DIR/train` reads DIR/train.en and DIR/train.de."""
 
     kind: DataKind = DataKind.files
-    # A stem or a list of stems (Any, since a settings schema cannot say "text or list of text").
-    train: Any = ""
+    # Any, since a settings schema cannot say "text or list of text".
+    train: Any = ""  # a stem, or a list of stems: [DIR/a,DIR/b]
     valid: str = ""
     test: str | None = None
 

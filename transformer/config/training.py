@@ -65,7 +65,7 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     validate_every: int = 1_000  # updates
     checkpoint_every: int = 1_000  # updates
-    keep_last: int = 3  # checkpoints
+    keep_last: int = 5  # checkpoints
     keep_best: int = 1  # checkpoints
     metric: Metric = Metric.bleu
     patience: int | None = None  # validations without a better metric before training stops
