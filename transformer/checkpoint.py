@@ -93,15 +93,20 @@ def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder` (a run's `checkpoints`), oldest first."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name.isdigit() and path.is_dir())
+    return sorted(
+        path.parent for path in folder.glob(f"*/{MANIFEST}") if path.parent.name.isdigit()
+    )
 
 
 def keep_checkpoints(folder: Path, kept: Iterable[Path]) -> None:
     """Delete the checkpoints in `folder` that are not `kept`, and what killed saves left."""
     names = {path.name for path in kept}
-    for path in [*list_checkpoints(folder), *folder.glob(".[0-9]*.[0-9]*")]:
+    for path in list_checkpoints(folder):
         if path.name not in names:
-            shutil.rmtree(path)
+            # Under the new name, a deletion that is cut short leaves no half checkpoint.
+            path.replace(path.with_name(f".{path.name}.0"))
+    for path in folder.glob(".[0-9]*.[0-9]*"):
+        shutil.rmtree(path)
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
@@ -196,7 +201,12 @@ def average(settings: AverageSettings) -> Path:
 
     Vaswani et al., 2017, section 6.1. InputError where the run holds fewer than asked for.
     """
+    find_checkpoint(settings.checkpoint)
     found = list_checkpoints(Path(settings.checkpoint) / "checkpoints")
+    require(
+        len(found) > 0,
+        f"checkpoint={settings.checkpoint} is a single checkpoint; give a run's folder",
+    )
     require(
         len(found) >= settings.last,
         f"last={settings.last}, but checkpoint={settings.checkpoint} holds {len(found)} "
@@ -241,28 +251,31 @@ def _write_manifest(folder: Path) -> None:
 def _verify(folder: Path) -> None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, files = manifest["format"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        version = manifest["format"]
+        files = {name: (file["size"], file["sha256"]) for name, file in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / MANIFEST} is damaged: {error!r}") from error
     require(
         version == FORMAT,
         f"{folder} is a checkpoint of format {version}; this version reads format {FORMAT}",
     )
-    for name, expected in files.items():
-        _verify_file(folder / name, expected)
+    for name in (WEIGHTS, SETTINGS, METRICS):
+        require(name in files, f"{folder / MANIFEST} is damaged: it does not list {name}")
+    for name, (size, digest) in files.items():
+        _verify_file(folder / name, size, digest)
 
 
-def _verify_file(file: Path, expected: Mapping[str, Any]) -> None:
+def _verify_file(file: Path, expected_size: int, digest: str) -> None:
     if file.name == TRAINING and not file.exists():
         return  # A checkpoint is handed on without it.
     require(file.is_file(), f"{file} is missing; the checkpoint is incomplete")
     size = file.stat().st_size
     require(
-        size == expected["size"],
-        f"{file} has {size} bytes instead of {expected['size']}; the checkpoint is damaged",
+        size == expected_size,
+        f"{file} has {size} bytes instead of {expected_size}; the checkpoint is damaged",
     )
     require(
-        _sha256(file) == expected["sha256"],
+        _sha256(file) == digest,
         f"{file} was altered since it was saved (SHA-256 differs); the checkpoint is damaged",
     )
 

@@ -13,6 +13,8 @@ AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16
 def choose_device(name: str) -> torch.device:
     """The device of `name`; `auto` is the GPU where there is one, else the CPU.
 
+    A GPU named with a number becomes torch's current one.
+
     InputError where it is not a device of this machine.
     """
     if name == "auto":
@@ -31,13 +33,15 @@ def choose_device(name: str) -> torch.device:
         device.type == "cpu" or (device.index or 0) < n_devices,
         f"device={name}, but there are only {n_devices} GPUs, counted from 0",
     )
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Precision:
     """`precision`, with `auto` decided for `device`; sets how its matrix products round."""
     if precision is Precision.auto:
-        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = Precision.bf16 if has_bf16 else Precision.fp32
     require(
         precision is not Precision.tf32 or device.type == "cuda",

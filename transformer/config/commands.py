@@ -60,6 +60,7 @@ class TrainSettings(PrepareSettings):
             "model.tying=three_way needs one vocabulary; set tokenizer.joint=true or "
             "model.tying=two_way",
         )
+        require(0 <= self.seed < 2**63, f"seed={self.seed} must lie in [0, 2**63)")
         require(self.run_dir != "", "run_dir is empty; give a folder, as in run_dir=runs/NAME")
         require(
             self.threads is None or self.threads >= 1,

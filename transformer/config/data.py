@@ -103,7 +103,7 @@ class PhrasebookConfig(DataConfig):
         super().__post_init__()
         for name in ("train_size", "valid_size", "test_size"):
             size = getattr(self, name)
-            require(size >= 1, f"data.{name}={size} must be at least 1")
+            require(1 <= size <= 100_000_000, f"data.{name}={size} must lie in [1, 100000000]")
 
 
 @dataclass(kw_only=True)

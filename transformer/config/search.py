@@ -40,12 +40,12 @@ class SearchConfig:
             f"search.n_best={self.n_best} is larger than search.beam_size={self.beam_size}",
         )
         require(
-            self.length_penalty >= 0,
-            f"search.length_penalty={self.length_penalty} must be at least 0",
+            0 <= self.length_penalty <= 10,
+            f"search.length_penalty={self.length_penalty} must lie in [0, 10]",
         )
         require(
-            self.max_length_ratio >= 0,
-            f"search.max_length_ratio={self.max_length_ratio} must be at least 0",
+            0 <= self.max_length_ratio <= 100,
+            f"search.max_length_ratio={self.max_length_ratio} must lie in [0, 100]",
         )
         require(
             self.max_length_offset >= 1,

@@ -52,6 +52,7 @@ class TokenizerConfig:
             self.sample_size >= 1,
             f"tokenizer.sample_size={self.sample_size} must be at least 1",
         )
+        require(0 <= self.seed < 2**63, f"tokenizer.seed={self.seed} must lie in [0, 2**63)")
         require(
             all(self.user_symbols) and len(set(self.user_symbols)) == len(self.user_symbols),
             f"tokenizer.user_symbols={self.user_symbols} must be distinct and not empty",

@@ -82,7 +82,7 @@ class Beam:
         self.finished = finished.best(self.config.n_best)
         self.live = grown.only(~ended)
         done = self._done()
-        keep = (~done).nonzero().squeeze(1)  # the one synchronisation a token
+        keep = (~done).nonzero().squeeze(1)
         if len(keep) < len(done):
             self._report(done)
             self._keep(keep)

@@ -123,7 +123,6 @@ def make_loader(
         batch_size=None,
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
-        persistent_workers=workers > 0,
         pin_memory=pin_memory,
         # Its own generator: a loader otherwise draws from the global one, which dropout uses.
         generator=torch.Generator(),

@@ -1,9 +1,15 @@
 """The folder of a run."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from transformer.checkpoint import (
+    MANIFEST,
     Checkpoint,
     Contents,
     keep_checkpoints,
@@ -66,10 +72,14 @@ class RunFolder:
             not self.path.exists() or self.path.is_dir(),
             f"run_dir={self.path} is a file; give a folder",
         )
+        require(
+            not (self.path / MANIFEST).exists(),
+            f"run_dir={self.path} is a checkpoint; give a run's own folder",
+        )
         file = self.path / "config.yaml"
         if not file.exists():
             require(
-                not self.path.is_dir() or not any(self.path.iterdir()),
+                not self.path.is_dir() or all(p.name.startswith(".") for p in self.path.iterdir()),
                 f"run_dir={self.path} holds other files and no run; give a new folder",
             )
             return
@@ -80,12 +90,34 @@ class RunFolder:
             "set them back or give another run_dir",
         )
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder, which is made where it is missing.
+
+        InputError where another one does, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            lock.acquire(timeout=0)
+        except OSError as error:  # of which Timeout is one
+            reason = "another process trains in it"
+            if not isinstance(error, Timeout):
+                reason = f"it cannot be written: {error.strerror}"
+            raise InputError(f"run_dir={self.path}: {reason}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def create(self, tokenizers: Tokenizers) -> None:
         """Make the folder, with the settings and the tokenizer."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # The settings first: what a killed process leaves is then known to be a run.
-            save_settings(self.settings, self.path / "config.yaml")
+            aside = self.path / ".config.yaml"
+            save_settings(self.settings, aside)
+            aside.replace(self.path / "config.yaml")
             for folder in (self.checkpoints, self.tensorboard, self.translations):
                 folder.mkdir(exist_ok=True)
             tokenizers.save(self.path / "tokenizer")
@@ -125,10 +157,12 @@ class RunFolder:
 
 def best_first(checkpoints: list[Path], metric: Metric) -> list[Path]:
     """Those of `checkpoints` that were validated, best first; of equal ones, the oldest first."""
-    values = {path: read_metrics(path).get(metric.name) for path in checkpoints}
     sign = -1 if metric is Metric.bleu else 1
-    validated = [path for path in checkpoints if values[path] is not None]
-    return sorted(validated, key=lambda path: sign * float(values[path] or 0.0))
+    found = [(path, read_metrics(path).get(metric.name)) for path in checkpoints]
+    validated = [(path, sign * float(value)) for path, value in found if value is not None]
+    # NaN last: it is neither more nor less than another.
+    validated.sort(key=lambda pair: (math.isnan(pair[1]), pair[1]))
+    return [path for path, _ in validated]
 
 
 def differences(before: TrainSettings, after: TrainSettings) -> list[str]:

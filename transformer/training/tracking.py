@@ -86,15 +86,14 @@ class Tracker:
             f"{scalars['speed/target_tokens_per_s']:,.0f} target tokens/s"
         )
         self.display.show(share_done, f"{line}  best {self.best}")
-        if not self.display.live:
-            logger.info(
-                "%s  learning rate %.2e  gradient norm %.2f  padding %.1f %%  %.0f %% done",
-                line,
-                result.lr,
-                scalars["train/gradient_norm"],
-                100 * scalars["speed/padding_share"],
-                100 * share_done,
-            )
+        logger.info(
+            "%s  learning rate %.2e  gradient norm %.2f  padding %.1f %%  %.0f %% done",
+            line,
+            result.lr,
+            scalars["train/gradient_norm"],
+            100 * scalars["speed/padding_share"],
+            100 * share_done,
+        )
 
     def validation(self, number: int, found: Validation, samples: list[str], best: str) -> None:
         """Tell of the scores after update `number`; `samples` are in Markdown."""

@@ -1,6 +1,7 @@
 """The training loop."""
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 
 from transformer.checkpoint import Contents, load_weights, model_weights
-from transformer.config import TrainSettings
+from transformer.config import Precision, TrainSettings
 from transformer.device import choose_device, choose_precision, set_threads
+from transformer.errors import require
 from transformer.metrics import require_tokenizer
 from transformer.model import Transformer
 from transformer.text.dataset import PreparedData, prepare_data
@@ -45,7 +47,21 @@ def train(settings: TrainSettings) -> TrainingResult:
     folder.check()
     require_tokenizer(settings.data.target)
     data = prepare_data(settings.data, settings.tokenizer)
-    folder.create(data.tokenizers)
+    with folder.locked():
+        checkpoint = folder.last()
+        if checkpoint is not None:
+            folder.check_data(checkpoint.training()["data"], data.fingerprint)
+        folder.create(data.tokenizers)
+        return _train(settings, folder, data, device, precision)
+
+
+def _train(
+    settings: TrainSettings,
+    folder: RunFolder,
+    data: PreparedData,
+    device: torch.device,
+    precision: Precision,
+) -> TrainingResult:
     with log_to(folder.log):
         torch.manual_seed(settings.seed)
         model = Transformer(
@@ -84,9 +100,16 @@ class Trainer:
         self.position = Position()
         self.best: float | None = None
         self.stale = 0  # validations since the best
-        self.elapsed_s = 0.0  # of training, in earlier sessions too
+        self.earlier_s = 0.0  # seconds of training before this process
+        self.started = time.perf_counter()
+        self.nll = torch.zeros(())  # of the latest update, summed
         self.metrics: dict[str, Any] = {}  # of the validation after the current update
         self.saved = False  # whether the current update is in a checkpoint
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, validation included, by earlier processes too."""
+        return self.earlier_s + time.perf_counter() - self.started
 
     def run(self) -> TrainingResult:
         """Train until a limit is reached."""
@@ -105,21 +128,20 @@ class Trainer:
         return TrainingResult(self.folder.path, self.position.update, self.best, reason)
 
     def _loop(self, tracker: Tracker) -> str:
-        clock = time.perf_counter() - self.elapsed_s
         for update in self.stream.updates(self.position):
             result = self.updater.update(update.batches, update.position.update)
             self.position = update.position
-            self.metrics, self.saved = {}, False
-            self.elapsed_s = time.perf_counter() - clock
+            self.metrics, self.saved, self.nll = {}, False, result.nll
             number = self.position.update
             done = share_done(self.config, number, update.epochs, self.elapsed_s)
             tracker.update(number, update.batches, result, done)
+            if number % self.config.log_every == 0:
+                self._check_finite()
             with tracker.paused():
                 if number % self.config.validate_every == 0:
                     self._validate(tracker)
                 if number % self.config.checkpoint_every == 0:
                     self._save()
-            self.elapsed_s = time.perf_counter() - clock
             reason = self._reached()
             if reason is not None:
                 return reason
@@ -135,7 +157,18 @@ class Trainer:
         if not self.saved:
             self._save()
 
+    def _check_finite(self) -> None:
+        """Raise InputError where the training has diverged; fp16 skips such updates itself."""
+        if self.updater.precision is not Precision.fp16:
+            require(
+                math.isfinite(float(self.nll)),
+                f"the loss is {float(self.nll)} at update {self.position.update}: lower "
+                f"optim.lr={self.settings.optim.lr:g} or raise optim.warmup="
+                f"{self.settings.optim.warmup}, in another run_dir",
+            )
+
     def _validate(self, tracker: Tracker) -> None:
+        self._check_finite()
         found = self.validator.validate(self.model)
         self.metrics, self.saved = found.metrics(), False
         value = self.metrics[self.config.metric.name]
@@ -148,7 +181,7 @@ class Trainer:
         tracker.validation(number, found, self._samples(found), best)
         name = f"valid.{number:08d}.{self.settings.data.target}"
         self.folder.save_translations(name, found.translations)
-        if self.stale == 0:
+        if self.stale == 0 or self.config.keep_best > 1:
             self._save()
 
     def _samples(self, found: Validation) -> list[str]:
@@ -163,6 +196,7 @@ class Trainer:
     def _save(self) -> None:
         if self.saved:
             return
+        self._check_finite()
         contents = Contents(
             weights=model_weights(self.model),
             settings=self.settings,
@@ -194,12 +228,11 @@ class Trainer:
         if checkpoint is None:
             return
         state = checkpoint.training()
-        self.folder.check_data(state["data"], self.data.fingerprint)
         load_weights(self.model, checkpoint.weights())
         self.updater.load_state(state["updater"])
         self.position = Position(**state["position"])
         self.best, self.stale = state["best"], state["stale"]
-        self.elapsed_s = state["elapsed_s"]
+        self.earlier_s = state["elapsed_s"]
         self.metrics, self.saved = checkpoint.metrics, True
         torch.set_rng_state(state["generators"]["cpu"])
         if "cuda" in state["generators"] and self.updater.device.type == "cuda":

@@ -54,7 +54,7 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as out:
             yield out
         return
-    file = Path(path)
+    file = Path(os.path.realpath(path))  # a link is written through, not replaced
     # What is no regular file, such as /dev/null, cannot be replaced: it is written to as it is.
     aside = file if file.exists() and not file.is_file() else aside_of(file)
     try:
