@@ -23,7 +23,13 @@ def _restored() -> Iterator[None]:
 def pretend(monkeypatch: pytest.MonkeyPatch, n_gpus: int, *, bf16: bool = True) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    # Every GPU emulates bf16, slowly: that does not count.
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda *, including_emulation=True: bf16 or including_emulation,
+    )
 
 
 def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,12 +201,10 @@ def average(settings: AverageSettings) -> Path:
 
     Vaswani et al., 2017, section 6.1. InputError where the run holds fewer than asked for.
     """
-    find_checkpoint(settings.checkpoint)
     found = list_checkpoints(Path(settings.checkpoint) / "checkpoints")
-    require(
-        len(found) > 0,
-        f"checkpoint={settings.checkpoint} is a single checkpoint; give a run's folder",
-    )
+    if not found:
+        folder = find_checkpoint(settings.checkpoint)
+        raise InputError(f"checkpoint={folder} is a single checkpoint; give a run's folder")
     require(
         len(found) >= settings.last,
         f"last={settings.last}, but checkpoint={settings.checkpoint} holds {len(found)} "

@@ -56,7 +56,7 @@ def test_settings_survive_the_way_to_a_file_and_back(settings: Any, tmp_path: Pa
     assert load_settings(type(settings), tmp_path / "config.yaml") == settings
 
 
-@given(run_dir=st.text(min_size=1), seed=st.integers(), cache=st.text())
+@given(run_dir=st.text(min_size=1), seed=st.integers(0, 2**63 - 1), cache=st.text())
 def test_any_text_and_number_survives(run_dir: str, seed: int, cache: str) -> None:
     data = PhrasebookConfig(cache_dir=cache)
     settings = TrainSettings(run_dir=run_dir, seed=seed, data=data)

@@ -1,6 +1,7 @@
 """Properties of the folder of a run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,22 @@ def test_another_text_is_refused(folder: RunFolder) -> None:
     folder.check_data("a", "a")
     with pytest.raises(InputError, match="another text"):
         folder.check_data("a", "b")
+
+
+def test_a_checkpoint_is_no_folder_to_train_in(settings: TrainSettings, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}")
+    settings = replace(settings, run_dir=str(tmp_path / "run"))
+    with pytest.raises(InputError, match="is a checkpoint; give a run's own folder"):
+        RunFolder(settings).check()
+
+
+def test_a_second_process_is_kept_out_of_a_run(settings: TrainSettings) -> None:
+    with (
+        RunFolder(settings).locked(),
+        pytest.raises(InputError, match="another process trains in it"),
+        RunFolder(settings).locked(),
+    ):
+        pass
+    with RunFolder(settings).locked():
+        pass

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,15 @@ def test_the_folder_of_a_run_is_that_of_the_design(
     train(settings)
     folder = Path(settings.run_dir)
     assert {path.name for path in folder.iterdir()} == {
-        *("config.yaml", "tokenizer", "checkpoints", "tensorboard", "translations", "train.log"),
+        *(
+            "config.yaml",
+            "tokenizer",
+            "checkpoints",
+            "tensorboard",
+            "translations",
+            "train.log",
+            ".lock",
+        ),
     }
     names = {path.name for path in (folder / "checkpoints").iterdir()}
     assert names == {"00000003", "00000006", "best", "last"}
@@ -236,3 +245,16 @@ def test_bad_data_leave_no_folder_behind(settings: TrainSettings, change: Change
     with pytest.raises(InputError, match="does not exist"):
         train(change(settings, data__train="nowhere"))
     assert not Path(settings.run_dir).exists()
+
+
+def test_a_training_that_diverges_says_so_and_keeps_what_it_saved(
+    settings: TrainSettings, change: Change
+) -> None:
+    train(change(settings, training__max_updates=3))
+    before = checkpoints(settings)
+    other = change(settings, optim__lr=1e30, optim__warmup=0, training__log_every=1)
+    with pytest.raises(InputError, match="run_dir"):
+        train(other)
+    with pytest.raises(InputError, match=r"the loss is nan at update \d+: lower optim.lr=1e\+30"):
+        train(replace(other, run_dir=f"{settings.run_dir}-diverging"))
+    assert checkpoints(settings) == before

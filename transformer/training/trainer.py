@@ -101,7 +101,7 @@ class Trainer:
         self.best: float | None = None
         self.stale = 0  # validations since the best
         self.earlier_s = 0.0  # seconds of training before this process
-        self.started = time.perf_counter()
+        self.started: float | None = None  # when this process began to update
         self.nll = torch.zeros(())  # of the latest update, summed
         self.metrics: dict[str, Any] = {}  # of the validation after the current update
         self.saved = False  # whether the current update is in a checkpoint
@@ -109,6 +109,8 @@ class Trainer:
     @property
     def elapsed_s(self) -> float:
         """Seconds of training so far, validation included, by earlier processes too."""
+        if self.started is None:
+            return self.earlier_s
         return self.earlier_s + time.perf_counter() - self.started
 
     def run(self) -> TrainingResult:
@@ -128,6 +130,7 @@ class Trainer:
         return TrainingResult(self.folder.path, self.position.update, self.best, reason)
 
     def _loop(self, tracker: Tracker) -> str:
+        self.started = time.perf_counter()
         for update in self.stream.updates(self.position):
             result = self.updater.update(update.batches, update.position.update)
             self.position = update.position
