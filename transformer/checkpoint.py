@@ -76,6 +76,8 @@ def _write(folder: Path, contents: Contents) -> None:
     contents.tokenizers.save(folder)
     metrics = json.dumps(dict(contents.metrics), indent=2)
     (folder / METRICS).write_text(metrics, encoding="utf-8")
+    # safetensors lets nobody but the owner read; who may is for the umask to say.
+    (folder / WEIGHTS).chmod((folder / METRICS).stat().st_mode)
     if contents.training is not None:
         torch.save(dict(contents.training), folder / TRAINING)
     _write_manifest(folder)
@@ -208,7 +210,8 @@ def average(settings: AverageSettings) -> Path:
     require(
         len(found) >= settings.last,
         f"last={settings.last}, but checkpoint={settings.checkpoint} holds {len(found)} "
-        "checkpoints; train with a larger training.keep_last",
+        f"checkpoints; give last={len(found)}, or train longer, with a smaller "
+        "training.checkpoint_every or a larger training.keep_last",
     )
     output = Path(settings.output)
     require(not output.exists(), f"output={output} exists already; give a new folder")

@@ -1,11 +1,14 @@
 """Where and in which arithmetic a model runs."""
 
+import logging
 from contextlib import AbstractContextManager
 
 import torch
 
 from transformer.config import Precision
 from transformer.errors import InputError, require
+
+logger = logging.getLogger(__name__)
 
 AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
@@ -47,6 +50,8 @@ def choose_precision(precision: Precision, device: torch.device) -> Precision:
         precision is not Precision.tf32 or device.type == "cuda",
         "precision=tf32 is an arithmetic of GPUs; on the CPU use precision=fp32",
     )
+    if precision in AUTOCAST_DTYPES and device.type == "cpu":
+        logger.warning("precision=%s is very slow on most CPUs; fp32 is not", precision.name)
     torch.set_float32_matmul_precision("high" if precision is Precision.tf32 else "highest")
     return precision
 

@@ -151,3 +151,24 @@ def test_a_missing_input_leaves_no_output(
     with pytest.raises(InputError, match="does not exist"):
         translate_file(settings())
     assert visible(tmp_path) == []
+
+
+def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("hallo\n", encoding="utf-8")
+    (tmp_path / "link").symlink_to("x")
+    for output in ("x", "link"):
+        settings = TranslateSettings(
+            checkpoint="none", input=str(tmp_path / "x"), output=str(tmp_path / output)
+        )
+        with pytest.raises(InputError, match="is the same file as input="):
+            translate_file(settings)
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "hallo\n"
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("old\n", encoding="utf-8")
+    (tmp_path / "link").symlink_to("x")
+    with open_output(str(tmp_path / "link")) as output:
+        output.write("new\n")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "new\n"

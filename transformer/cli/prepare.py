@@ -9,7 +9,7 @@ def run(settings: PrepareSettings) -> None:
     from transformer.text.dataset import prepare_data
 
     prepared = prepare_data(settings.data, settings.tokenizer)
-    emit(f"{prepared.report.table()}\n{prepared.folder}")
+    emit(f"{prepared.report.table()}\nprepared in {prepared.folder}")
 
 
 COMMAND = Command(

@@ -10,7 +10,7 @@ from transformer.evaluation.report import Evaluation, evaluation_of
 from transformer.metrics import require_tokenizer
 from transformer.text.corpus import open_corpus
 from transformer.text.files import read_lines
-from transformer.translation import Translator, open_output, with_progress
+from transformer.translation import Translator, open_output, require_other_file, with_progress
 
 
 def evaluate(settings: EvaluateSettings) -> Evaluation:
@@ -19,6 +19,8 @@ def evaluate(settings: EvaluateSettings) -> Evaluation:
     if settings.hypothesis is not None:
         return _evaluate_file(settings, settings.hypothesis)
     assert settings.checkpoint is not None
+    for key, file in (("source", settings.source), ("reference", settings.reference)):
+        require_other_file(key, file, settings.output)
     with open_output(settings.output or os.devnull) as output:
         translator = Translator.load(settings.checkpoint, settings.device, settings.precision)
         data = translator.settings.data

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from transformer.checkpoint import Contents, load_weights, model_weights
+from transformer.checkpoint import Contents, list_checkpoints, load_weights, model_weights
 from transformer.config import Precision, TrainSettings
 from transformer.device import choose_device, choose_precision, set_threads
 from transformer.errors import require
@@ -123,6 +123,9 @@ class Trainer:
             try:
                 reason = reason or self._loop(tracker)
                 self._finish(tracker)
+            except KeyboardInterrupt:
+                logger.info("interrupted after update %d; %s", self.position.update, self._kept())
+                raise
             finally:
                 tracker.close()
             logger.info("training ends: %s", reason)
@@ -210,6 +213,13 @@ class Trainer:
         self.folder.save(self.position.update, contents)
         self.saved = True
 
+    def _kept(self) -> str:
+        """What is left of the run if it ends here, in words."""
+        found = list_checkpoints(self.folder.checkpoints)
+        if not found:
+            return "no checkpoint was saved yet (training.checkpoint_every)"
+        return f"the newest checkpoint is that of update {int(found[-1].name)}"
+
     def _state(self) -> dict[str, Any]:
         """What a fresh process needs to go on as if the run had never stopped."""
         generators = {"cpu": torch.get_rng_state()}
@@ -229,6 +239,7 @@ class Trainer:
         """Take up the newest checkpoint of the folder, where there is one."""
         checkpoint = self.folder.last()
         if checkpoint is None:
+            logger.info("training from the beginning in %s", self.folder.path)
             return
         state = checkpoint.training()
         load_weights(self.model, checkpoint.weights())

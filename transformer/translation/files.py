@@ -12,7 +12,7 @@ from rich.progress import track
 
 from transformer.config import TranslateSettings
 from transformer.device import set_threads
-from transformer.errors import InputError
+from transformer.errors import InputError, require
 from transformer.text.files import read_lines, split_lines
 from transformer.translation.translator import Translation, Translator
 
@@ -27,6 +27,7 @@ def translate_file(settings: TranslateSettings) -> None:
     lines: Iterable[str] = split_lines(sys.stdin.buffer, "standard input")
     if settings.input is not None:
         lines = read_lines(Path(settings.input))
+    require_other_file("input", settings.input, settings.output)
     with open_output(settings.output) as output:
         translator = Translator.load(settings.checkpoint, settings.device, settings.precision)
         translations = translator.translate(lines, settings.search)
@@ -44,6 +45,15 @@ def format_lines(number: int, translation: Translation, n_best: int) -> list[str
     ]
 
 
+def require_other_file(key: str, file: str | None, output: str | None) -> None:
+    """Raise InputError where the `output` would replace the `file` that `key` names."""
+    if file and output and Path(output).is_file() and Path(file).is_file():
+        require(
+            not Path(output).samefile(file),
+            f"output={output} is the same file as {key}={file}; give another output",
+        )
+
+
 @contextmanager
 def open_output(path: str | None) -> Iterator[IO[str]]:
     """A stream to the file `path`, which appears when all is written; None: standard output.
@@ -55,6 +65,9 @@ def open_output(path: str | None) -> Iterator[IO[str]]:
             yield out
         return
     file = Path(os.path.realpath(path))  # a link is written through, not replaced
+    require(
+        file.parent.is_dir(), f"output={path} cannot be written: there is no folder {file.parent}"
+    )
     # What is no regular file, such as /dev/null, cannot be replaced: it is written to as it is.
     aside = file if file.exists() and not file.is_file() else aside_of(file)
     try:
