@@ -126,7 +126,7 @@ def test_train_learns_its_text_and_prints_score_samples_and_what_comes_next(
 
 def test_a_run_leaves_the_files_that_the_readme_names(trained: tuple[Path, str]) -> None:
     folder = trained[0] / RUN_DIR
-    names = {file.name for file in folder.iterdir()}
+    names = {file.name for file in folder.glob("[!.]*")}
     promised = {"config.yaml", "tokenizer", "checkpoints", "translations", "tensorboard"}
     assert names == promised | {"train.log", "test.json"}
     best = folder / "checkpoints" / "best"
