@@ -111,7 +111,9 @@ def score_in(output: str) -> float:
 def test_prepare_prints_the_report_and_the_folder(work: Path) -> None:
     output = succeed("prepare", *FILES, cwd=work)
     assert "80" in output
-    assert Path(work / output.splitlines()[-1]).is_dir()
+    last = output.splitlines()[-1]
+    assert last.startswith("prepared in ")
+    assert (work / last.removeprefix("prepared in ")).is_dir()
 
 
 def test_train_learns_its_text_and_prints_score_samples_and_what_comes_next(
