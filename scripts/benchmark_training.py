@@ -13,9 +13,11 @@ import math
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from statistics import median
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,8 +38,10 @@ from transformer.model.positions import sinusoids
 from transformer.text.batching import Batch, make_loader, plan_epoch
 from transformer.text.dataset import prepare_data
 from transformer.text.tokenizer import PAD_ID
+from transformer.training.objective import batch_loss
 from transformer.training.schedule import build_schedule
-from transformer.training.update import Updater
+from transformer.training.stream import Position, UpdateBatches, Work
+from transformer.training.update import Updater, padded_size
 
 Step = Callable[[Batch], None]  # one update
 
@@ -113,10 +117,13 @@ def project_step(
         config, source_vocab_size=vocab_size, target_vocab_size=vocab_size, pad_id=PAD_ID
     )
     optim = OptimConfig(lr=1e-4)
-    updater = Updater(model.to(device), optim, build_schedule(optim, 1000), precision, 0.1)
+    objective = partial(batch_loss, smoothing=0.1)
+    updater = Updater(model.to(device), objective, optim, build_schedule(optim, 1000), precision)
+    rows = np.arange(0)
 
     def step(batch: Batch) -> None:
-        updater.update([batch], 1)
+        counts = batch.n_source_tokens, batch.n_target_tokens, padded_size(batch)
+        updater.update(UpdateBatches([Work(batch, rows, seed=1)], *counts, Position(1), 0.0))
 
     return step
 

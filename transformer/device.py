@@ -1,6 +1,7 @@
 """Where and in which arithmetic a model runs."""
 
 import logging
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -44,8 +45,7 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(precision: Precision, device: torch.device) -> Precision:
     """`precision`, with `auto` decided for `device`; sets how its matrix products round."""
     if precision is Precision.auto:
-        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = Precision.bf16 if has_bf16 else Precision.fp32
+        precision = Precision.bf16 if device.type == "cuda" and has_bf16() else Precision.fp32
     require(
         precision is not Precision.tf32 or device.type == "cuda",
         "precision=tf32 is an arithmetic of GPUs; on the CPU use precision=fp32",
@@ -66,3 +66,23 @@ def set_threads(threads: int | None) -> None:
     """Let torch use that many threads of the CPU; None leaves its own choice."""
     if threads is not None:
         torch.set_num_threads(threads)
+
+
+def lower_precision(precision: Precision, device: torch.device) -> Precision | None:
+    """The next arithmetic to try where `precision` gives no finite numbers; None after fp32."""
+    if precision is Precision.fp16 and device.type == "cuda" and has_bf16():
+        return Precision.bf16
+    return None if precision is Precision.fp32 else Precision.fp32
+
+
+def has_bf16() -> bool:
+    """Whether the GPU computes in bf16 itself."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def set_deterministic(wanted: bool) -> None:
+    """Let a GPU give the same bits for the same input each time; the CPU does so in any case."""
+    if wanted:
+        # Read when cuBLAS begins; without it, its sums have no fixed order.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)

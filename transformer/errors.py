@@ -12,3 +12,7 @@ def require(condition: bool, message: str) -> None:
     """Raise InputError with `message` unless `condition` holds."""
     if not condition:
         raise InputError(message)
+
+
+class Stopped(Exception):  # noqa: N818  # no error: it was asked for
+    """A signal asked the process to end: one line that says what is kept."""

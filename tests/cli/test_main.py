@@ -1,5 +1,6 @@
 """The exit status and the one line of the command line."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from transformer import __version__
+from transformer.cli.console import log_to_stderr
 from transformer.cli.main import COMMANDS, main
+from transformer.errors import InputError, Stopped
 
 
 def complaint(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -86,15 +89,65 @@ def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == f"transformer {__version__}\n"
 
 
+def end_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status of a command that ends with `error`."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("transformer.cli.main._run", fail)
+    return main([])
+
+
 def test_an_interruption_is_one_line_and_exit_130(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("transformer.cli.main._run", interrupt)
-    assert main([]) == 130
+    assert end_with(KeyboardInterrupt(), monkeypatch) == 130
     assert capfd.readouterr() == ("", "interrupted\n")
+
+
+def test_a_run_that_was_stopped_is_one_line_and_exit_75(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert end_with(Stopped("stopped by SIGTERM\nat update 3"), monkeypatch) == 75
+    assert capfd.readouterr() == ("", "stopped by SIGTERM at update 3\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Stopped("saved")])
+def test_only_the_first_process_says_that_it_was_stopped(
+    error: BaseException, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "3")
+    assert end_with(error, monkeypatch) in {75, 130}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_each_process_says_what_is_wrong_with_it(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    assert end_with(InputError("no file"), monkeypatch) == 1
+    monkeypatch.setenv("RANK", "3")
+    assert end_with(InputError("no file"), monkeypatch) == 1
+    assert capfd.readouterr().err == "error: no file\nrank 3: error: no file\n"
+
+
+def test_only_warnings_of_the_other_processes_are_logged(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers, level = logging.root.handlers[:], logging.getLogger("transformer").level
+    try:
+        for rank in ("0", "3"):
+            monkeypatch.setenv("RANK", rank)
+            logging.root.handlers = []
+            log_to_stderr()
+            logging.getLogger("transformer.training").info("progress")
+            logging.getLogger("transformer.training").warning("trouble")
+    finally:
+        logging.root.handlers = handlers
+        logging.getLogger("transformer").setLevel(level)
+    lines = [line.partition(" ")[2] for line in capfd.readouterr().err.splitlines()]
+    assert lines == ["progress", "trouble", "rank 3: trouble"]
 
 
 def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 """Sweeps over settings."""
 
+from dataclasses import replace
+
 import pytest
 
 from transformer.cli.compose import Composer
+from transformer.cli.main import COMMANDS, main
 from transformer.cli.sweep import sweep
 from transformer.config import TrainSettings
-from transformer.errors import InputError
+from transformer.errors import InputError, Stopped
 
 
 def run_dirs(*overrides: str) -> list[str]:
@@ -43,3 +46,19 @@ def test_one_value_each_is_one_run() -> None:
 def test_a_mistake_in_any_run_is_found_before_the_first() -> None:
     with pytest.raises(InputError, match="not divisible"):
         run_dirs("model.n_heads=2,3")
+
+
+@pytest.mark.parametrize(("error", "status"), [(Stopped("saved"), 75), (InputError("wrong"), 1)])
+def test_a_sweep_ends_with_the_first_run_that_does_not(
+    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = []
+
+    def run(settings: TrainSettings) -> None:
+        seeds.append(settings.seed)
+        if settings.seed == 2:
+            raise error
+
+    monkeypatch.setitem(COMMANDS, "train", replace(COMMANDS["train"], run=run))
+    assert main(["train", "-m", "seed=1,2,3"]) == status
+    assert seeds == [1, 2]

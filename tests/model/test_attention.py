@@ -49,3 +49,55 @@ def test_true_means_may_attend(attention: Attention) -> None:
     seen = KeyValue(memory.key[:, :, mask], memory.value[:, :, mask])
     found = attention(x, memory, mask[None, None, None, :])
     torch.testing.assert_close(found, attention(x, seen, None), rtol=0, atol=1e-10)
+
+
+MASKS = {
+    "none": None,
+    "causal": torch.ones(T, S, dtype=torch.bool).tril(2),
+    "padding": torch.tensor([[True, True, False, False, False], [True] * 5])[:, None, None, :],
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_the_weights_are_those_by_which_values_are_gathered(
+    attention: Attention, name: str
+) -> None:
+    x, memory, mask = draw(B, T, D), attention.project(draw(B, S, D) + 1), MASKS[name]
+    weights = attention.weights(x, memory, mask)
+    assert weights.shape == (B, H, T, S)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, T).double(), rtol=0, atol=1e-10)
+    if mask is not None:
+        assert (weights[~mask.expand_as(weights)] == 0).all()
+    gathered = weights @ memory.value  # [B, H, T, C]
+    found = attention.output(gathered.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(found, attention(x, memory, mask), rtol=0, atol=1e-10)
+
+
+def test_the_weights_know_no_dropout() -> None:
+    torch.manual_seed(0)
+    attention = Attention(D, H, dropout=0.5).double().train()
+    x, memory = draw(B, T, D), attention.project(draw(B, S, D))
+    weights = attention.weights(x, memory, None)
+    assert torch.equal(weights, attention.weights(x, memory, None))
+    assert torch.equal(weights, attention.eval().weights(x, memory, None))
+
+
+def test_the_weights_carry_gradients_of_query_and_key(attention: Attention) -> None:
+    x, source = draw(1, 2, D).requires_grad_(), (draw(1, 3, D) + 1).requires_grad_()
+
+    def weights(x: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        return attention.weights(x, attention.project(source), None)
+
+    assert torch.autograd.gradcheck(weights, (x, source))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_gives_weights_in_fp32(attention: Attention, dtype: torch.dtype) -> None:
+    x, source = draw(B, T, D).float(), draw(B, S, D).float()
+    attention = attention.float()
+    expected = attention.weights(x, attention.project(source), None)
+    with torch.autocast("cpu", dtype=dtype):
+        found = attention.weights(x, attention.project(source), None)
+    assert found.dtype is torch.float32
+    torch.testing.assert_close(found.sum(-1), torch.ones(B, H, T))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.02)

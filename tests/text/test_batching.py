@@ -1,6 +1,7 @@
 """Plans of an epoch: what is in a batch, and in which order."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from transformer.text.batching import (
     plan_epoch,
     plan_in_order,
 )
-from transformer.text.tokenizer import PAD_ID
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 LENGTHS = st.integers(1, 60).flatmap(
     lambda n: st.tuples(*(arrays(np.int32, n, elements=st.integers(1, 300)) for _ in range(2)))
@@ -34,7 +35,9 @@ class Numbers:
 
     def batch(self, rows: Rows) -> Batch:
         ids = torch.from_numpy(rows)[:, None]
-        return Batch(ids, ids + 1, ids + 2, torch.arange(len(rows)), len(rows), len(rows))
+        links = torch.cat([torch.arange(len(rows))[:, None], torch.zeros_like(ids), ids], dim=1)
+        n = len(rows)
+        return Batch(ids, ids + 1, ids + 2, torch.arange(n), n, n, links)
 
 
 def lengths(n: int, seed: int = 0) -> tuple[Lengths, Lengths]:
@@ -93,6 +96,48 @@ def test_the_order_depends_on_seed_and_epoch_only() -> None:
     # Not only the order of the batches: also which rows are together.
     batches = {frozenset(rows) for rows in plan}
     assert all(batches != {frozenset(rows) for rows in other} for other in others)
+
+
+@given(
+    LENGTHS,
+    st.lists(st.tuples(BUDGET, st.integers(0, 10)), min_size=1, max_size=5),
+    st.integers(0, 2**40),
+    st.integers(0, 1000),
+)
+def test_an_epoch_planned_anew_midway_still_visits_every_row_exactly_once(
+    pair: tuple[Lengths, Lengths], legs: list[tuple[int, int]], seed: int, epoch: int
+) -> None:
+    left = np.arange(len(pair[0]))
+    seen: list[int] = []
+    for leg, (batch_tokens, n_batches) in enumerate(legs):
+        last = leg == len(legs) - 1
+        plan = plan_epoch(*pair, batch_tokens, seed, epoch, rows=left, leg=leg)
+        for rows in plan if last else plan[:n_batches]:
+            longest = max(grid_length(int(side[rows].max())) for side in pair)
+            assert len(rows) == 1 or len(rows) * longest <= batch_tokens
+            seen += rows.tolist()
+        left = np.setdiff1d(np.arange(len(pair[0])), seen)
+    assert sorted(seen) == list(range(len(pair[0])))
+
+
+def test_the_plan_of_what_is_left_depends_on_which_rows_and_on_the_leg() -> None:
+    pair = lengths(500)
+    every = np.arange(500)
+    whole = as_lists(plan_epoch(*pair, 500, 1, 2))
+    assert as_lists(plan_epoch(*pair, 500, 1, 2, rows=every)) == whole
+    assert as_lists(plan_epoch(*pair, 500, 1, 2, rows=every[::-1])) == whole
+    legs = [as_lists(plan_epoch(*pair, 500, 1, 2, rows=every, leg=leg)) for leg in range(3)]
+    assert legs[0] == whole
+    assert legs[1] != legs[0] != legs[2] != legs[1]
+    none = plan_epoch(*pair, 500, 1, 2, rows=every[:0], leg=1)
+    assert none == []
+
+
+def test_a_plan_is_what_it_always_was() -> None:
+    # Runs that were begun with an earlier version go on in the same order.
+    pair = lengths(12)
+    found = as_lists(plan_epoch(*pair, 60, 1, 2))
+    assert found == [[1, 0, 3], [7, 6], [11, 5, 2], [9, 8, 10, 4]]
 
 
 def test_batches_come_in_no_order_of_length() -> None:
@@ -167,8 +212,69 @@ def test_a_loader_can_be_left_early() -> None:
 def test_a_batch_moves_as_a_whole() -> None:
     batch = Numbers().batch(np.arange(3)).to("meta", non_blocking=True)
     tensors = [value for value in vars(batch).values() if isinstance(value, torch.Tensor)]
-    assert [tensor.device.type for tensor in tensors] == ["meta"] * 4
+    assert [tensor.device.type for tensor in tensors] == ["meta"] * 5
     assert (batch.n_source_tokens, batch.n_target_tokens) == (3, 3)
+    without = replace(Numbers().batch(np.arange(3)), links=None).to("meta")
+    assert without.links is None
+
+
+ID_PAIRS = st.lists(
+    st.tuples(*(st.lists(st.integers(4, 99), max_size=6) for _ in range(2))),
+    min_size=2,
+    max_size=9,
+)
+
+
+def batch_of(pairs: list[tuple[list[int], list[int]]], links: torch.Tensor | None) -> Batch:
+    labels = pad([[*target, EOS_ID] for _, target in pairs], 8)
+    return Batch(
+        source=pad([[*source, EOS_ID] for source, _ in pairs], 7),
+        target=pad([[BOS_ID, *target] for _, target in pairs], 8),
+        labels=labels,
+        label_positions=(labels.flatten() != PAD_ID).nonzero().squeeze(1),
+        n_source_tokens=sum(len(source) + 1 for source, _ in pairs),
+        n_target_tokens=sum(len(target) + 1 for _, target in pairs),
+        links=links,
+    )
+
+
+@given(ID_PAIRS, st.data())
+def test_the_halves_of_a_batch_are_batches_of_its_rows(
+    pairs: list[tuple[list[int], list[int]]], data: st.DataObject
+) -> None:
+    link = st.tuples(st.integers(0, len(pairs) - 1), st.integers(0, 7), st.integers(0, 6))
+    drawn = data.draw(st.lists(link, max_size=20))
+    middle = (len(pairs) + 1) // 2
+    halves = [[(r, t, s) for r, t, s in drawn if r < middle]]
+    halves.append([(r - middle, t, s) for r, t, s in drawn if r >= middle])
+    with_links = data.draw(st.booleans())
+
+    def tensor(links: list[tuple[int, int, int]]) -> torch.Tensor | None:
+        return torch.tensor(links).reshape(-1, 3).long() if with_links else None
+
+    found = batch_of(pairs, tensor(drawn)).split()
+    expected = [batch_of(pairs[:middle], tensor(halves[0]))]
+    expected.append(batch_of(pairs[middle:], tensor(halves[1])))
+    for half, other in zip(found, expected, strict=True):
+        for name, value in vars(other).items():
+            torch.testing.assert_close(getattr(half, name), value, rtol=0, atol=0)
+
+
+@given(ID_PAIRS)
+def test_the_labels_of_the_halves_are_those_of_the_batch(
+    pairs: list[tuple[list[int], list[int]]],
+) -> None:
+    whole = batch_of(pairs, None)
+    halves = whole.split()
+    labels = [batch.labels.flatten()[batch.label_positions] for batch in halves]
+    assert torch.equal(torch.cat(labels), whole.labels.flatten()[whole.label_positions])
+    assert sum(half.n_target_tokens for half in halves) == whole.n_target_tokens
+    assert sum(half.n_source_tokens for half in halves) == whole.n_source_tokens
+
+
+def test_a_batch_of_one_row_is_not_split() -> None:
+    with pytest.raises(AssertionError):
+        Numbers().batch(np.arange(1)).split()
 
 
 @pytest.mark.gpu

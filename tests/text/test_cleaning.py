@@ -73,3 +73,10 @@ def test_the_table_shows_every_count() -> None:
 def test_a_report_survives_its_dictionary(report: CleaningReport) -> None:
     assert CleaningReport.from_dict(report.to_dict()) == report
     assert CleaningReport().table()
+
+
+def test_what_goes_with_a_pair_is_kept_or_dropped_with_it() -> None:
+    rows = [("a", "b", "0-0"), ("", "b", "1"), ("c", "d", ""), ("a", "b", "9-9"), ("e", "f", "0-0")]
+    report = CleaningReport()
+    assert list(clean(rows, CleaningConfig(), report)) == [rows[0], rows[2], rows[4]]
+    assert (report.empty, report.duplicates) == (1, 1)

@@ -16,7 +16,7 @@ from transformer.errors import InputError
 from transformer.text import dataset
 from transformer.text.batching import make_loader, plan_epoch
 from transformer.text.dataset import PreparedData, prepare_data
-from transformer.text.tokenizer import PAD_ID, Tokenizers
+from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizers
 
 Pairs = list[tuple[str, str]]
 Write = Callable[..., FilesConfig]
@@ -159,6 +159,69 @@ def test_batches_hold_the_encoded_text(
             read += zip(sources, data.tokenizers.target.decode(batch.labels.tolist()), strict=True)
             assert batch.n_target_tokens == int((batch.labels != PAD_ID).sum())
         assert sorted(read) == sorted(pairs)
+
+
+def diagonal(pairs: Pairs) -> list[str]:
+    """Alignments of pairs with equal numbers of words, word by word."""
+    return [" ".join(f"{i}-{i}" for i in range(len(source.split()))) for source, _ in pairs]
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_alignments_stay_with_their_pairs(
+    tmp_path: Path,
+    files_config: Write,
+    pairs: Pairs,
+    char_config: TokenizerConfig,
+    joint: bool,
+) -> None:
+    # Each rule of cleaning drops a pair, and so must it the alignment.
+    bad = [("", "x"), pairs[0], ("long " * 60, "lang " * 60), ("a", "a b c d e f g h")]
+    rows = [pair for i, pair in enumerate(pairs) for pair in (*bad[i % 99 : i % 99 + 1], pair)]
+    lines = [
+        "" if not source or (source, target) in bad else line
+        for (source, target), line in zip(rows, diagonal(rows), strict=True)
+    ]
+    lines[1] = diagonal(pairs)[0]
+    config = files_config(CleaningConfig(max_pieces=200), train=rows, valid=pairs[:9])
+    (tmp_path / "train.links").write_text("".join(f"{line}\n" for line in lines))
+    config.alignment = "links"
+    data = prepare_data(config, TokenizerConfig(kind=char_config.kind, joint=joint))
+    assert decoded(data, "train") == pairs
+    assert not data.valid.aligned
+
+    batch = data.train.batch(np.arange(len(pairs)))
+    assert batch.links is not None
+    words = []
+    for side, ids in (("source", batch.source), ("target", batch.labels)):
+        tokenizer = getattr(data.tokenizers, side)
+        marks = [[piece[0] == "\u2581" for piece in tokenizer.pieces(row)] for row in ids.tolist()]
+        words.append(np.cumsum(marks, axis=1) - 1)  # the word of each character
+    rows_, targets, sources = batch.links.T.numpy()
+    assert (words[0][rows_, sources] == words[1][rows_, targets]).all()
+    for ids, places in ((batch.source, sources), (batch.labels, targets)):
+        linked = np.zeros(ids.shape, dtype=np.bool_)
+        linked[rows_, places] = True
+        assert (linked == (ids.numpy() > EOS_ID)).all()  # all but EOS and padding
+
+
+def test_alignments_are_prepared_apart_from_the_same_text_without(
+    tmp_path: Path,
+    files_config: Write,
+    pairs: Pairs,
+    char_config: TokenizerConfig,
+    build_count: list[Path],
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    plain = prepare_data(config, char_config)
+    config.alignment = "links"
+    (tmp_path / "train.links").write_text("".join(f"{line}\n" for line in diagonal(pairs)))
+    aligned = [prepare_data(config, char_config) for _ in range(2)]
+    assert len(build_count) == 2
+    assert aligned[0].fingerprint == aligned[1].fingerprint != plain.fingerprint
+    config.alignment = None
+    assert prepare_data(config, char_config).fingerprint == plain.fingerprint
+    assert not plain.train.aligned
+    assert plain.train.batch(np.arange(3)).links is None
 
 
 def test_no_training_pair_left_is_an_input_error(

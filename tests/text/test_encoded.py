@@ -6,12 +6,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transformer.text import encoded
 from transformer.text.batching import grid_length
-from transformer.text.encoded import IDS, EncodedSplit, write_ids, write_text
+from transformer.text.encoded import (
+    ALIGNED_IDS,
+    ALIGNED_TEXT,
+    IDS,
+    EncodedSplit,
+    write_ids,
+    write_text,
+)
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 IdPairs = list[tuple[list[int], list[int]]]
@@ -86,3 +94,55 @@ def test_many_rows_make_few_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pa.memory_map(str(tmp_path / "ids.arrow")) as stream:
         batches = list(pa.ipc.open_stream(stream))
     assert [len(batch) for batch in batches[:-1]] == [120] * 8
+
+
+SPAN = st.tuples(st.integers(0, 9), st.integers(1, 3)).map(lambda span: (span[0], sum(span)))
+BLOCKS = st.lists(st.tuples(SPAN, SPAN), max_size=4)
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=9), st.integers(1, 4), st.data())
+def test_a_batch_holds_the_links_of_its_rows(
+    folder: Path,
+    blocks: list[list[tuple[tuple[int, int], tuple[int, int]]]],
+    chunk: int,
+    data: st.DataObject,
+) -> None:
+    n = len(blocks)
+    columns = {
+        "source": [[4] * 12] * n,
+        "target": [[5] * 12] * n,
+        "links": [[number for block in row for span in block for number in span] for row in blocks],
+    }
+    table = pa.table(columns, schema=ALIGNED_IDS.arrow_schema)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoded, "CHUNK_ROWS", chunk)
+        parts = [table.slice(start, chunk) for start in range(0, n, chunk)]
+        write_ids(folder / "aligned.arrow", parts, ALIGNED_IDS)
+    split = pickle.loads(pickle.dumps(EncodedSplit(folder / "aligned.arrow")))
+    assert split.aligned
+
+    rows = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=6))
+    links = split.batch(np.array(rows)).links
+    assert links.shape[1] == 3
+    assert links.dtype == torch.int64
+    assert links.tolist() == [
+        [place, t, s]
+        for place, row in enumerate(rows)
+        for target, source in blocks[row]
+        for t in range(*target)
+        for s in range(*source)
+    ]
+
+
+def test_without_alignments_a_batch_has_no_links(tmp_path: Path) -> None:
+    write_ids(tmp_path / "ids.arrow", tables([([4], [5, 6])], 1))
+    split = EncodedSplit(tmp_path / "ids.arrow")
+    assert not split.aligned
+    assert split.batch(np.array([0])).links is None
+
+
+def test_alignments_are_stored_beside_the_text(tmp_path: Path) -> None:
+    rows = [("a", "b", "0-0"), ("c", "d", "")]
+    text = write_text(tmp_path / "text.arrow", iter(rows), ALIGNED_TEXT)
+    assert list(text) == [("a", "b"), ("c", "d")]
+    assert list(text.blocks()) == [[["a", "c"], ["b", "d"], ["0-0", ""]]]

@@ -147,3 +147,63 @@ def test_the_fingerprint_follows_content_and_use_but_not_names(
     config.train, config.valid = config.valid, config.train
     Path(f"{moved}.yy").write_text("B\n")
     assert FilesCorpus(config).fingerprint != before
+
+
+@pytest.fixture
+def aligned(files_config: Callable[..., FilesConfig]) -> Callable[..., FilesConfig]:
+    """Writes two stems with the alignments given, and gives the settings that read them."""
+
+    def write(*lines: str) -> FilesConfig:
+        config = files_config(train=[("a b", "c"), ("d", "e f")], valid=[("g", "h")])
+        Path(f"{config.train}.align").write_text("".join(f"{line}\n" for line in lines))
+        Path(f"{config.valid}.align").write_text("0-0\n")
+        config.train, config.alignment = [config.valid, config.train], "align"
+        return config
+
+    return write
+
+
+def test_alignments_are_read_beside_the_training_pairs(
+    aligned: Callable[..., FilesConfig],
+) -> None:
+    corpus = FilesCorpus(aligned("0-0 1-0", ""))
+    assert corpus.aligned
+    rows = [("g", "h", "0-0"), ("a b", "c", "0-0 1-0"), ("d", "e f", "")]
+    assert list(corpus.aligned_pairs()) == rows
+    assert list(corpus.pairs("train")) == [(source, target) for source, target, _ in rows]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["0-0", "0:1"], "train.align, line 2: '0:1' is no link; write"),
+        (["0-1", ""], "train.align, line 1: 0-1 links target word 1, but that sentence has 1 "),
+        (["0-0"], "train.align has 1 lines but .*train.xx has 2; it must hold a line for each"),
+        (["0-0", "", "", ""], "train.align has 4 lines but .*train.xx has 2; it must hold a line"),
+        ([], "train.align is empty"),
+    ],
+)
+def test_an_error_in_an_alignment_names_setting_file_and_line(
+    aligned: Callable[..., FilesConfig], lines: list[str], message: str
+) -> None:
+    config = aligned(*lines)
+    pattern = f"^data.train={config.train[1]} with data.alignment=align: .*{message}"
+    with pytest.raises(InputError, match=pattern):
+        list(FilesCorpus(config).aligned_pairs())
+
+
+def test_a_missing_alignment_is_named(aligned: Callable[..., FilesConfig]) -> None:
+    config = aligned("", "")
+    config.alignment = "links"
+    for read in (lambda c: list(c.aligned_pairs()), lambda c: c.fingerprint):
+        with pytest.raises(InputError, match=r"data\.alignment=links: .*\.links does not exist$"):
+            read(FilesCorpus(config))
+
+
+def test_the_fingerprint_follows_the_alignments(aligned: Callable[..., FilesConfig]) -> None:
+    prints = [FilesCorpus(aligned(*lines)).fingerprint for lines in (["0-0", ""], ["", "0-0"])]
+    config = aligned("0-0", "")
+    assert FilesCorpus(config).fingerprint == prints[0]
+    config.alignment = None
+    assert not FilesCorpus(config).aligned
+    assert len({*prints, FilesCorpus(config).fingerprint}) == 3

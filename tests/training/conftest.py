@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
@@ -27,6 +28,8 @@ from transformer.config import (
 from transformer.model import Transformer
 from transformer.text.batching import Batch, pad
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from transformer.training.stream import Position, UpdateBatches, Work
+from transformer.training.update import padded_size
 
 LETTERS = str.maketrans("abcdef", "uvwxyz")
 VOCAB_SIZE = 30
@@ -144,6 +147,23 @@ def make_batch() -> Callable[..., Batch]:
             label_positions=(labels.flatten() != PAD_ID).nonzero().squeeze(1),
             n_source_tokens=sum(len(source) + 1 for source, _ in pairs),
             n_target_tokens=sum(len(target) + 1 for _, target in pairs),
+        )
+
+    return make
+
+
+@pytest.fixture
+def as_update() -> Callable[..., UpdateBatches]:
+    """Makes the update number `number` of some batches."""
+
+    def make(batches: Sequence[Batch], number: int = 1) -> UpdateBatches:
+        return UpdateBatches(
+            [Work(batch, np.arange(len(batch.source)), seed) for seed, batch in enumerate(batches)],
+            n_source_tokens=sum(batch.n_source_tokens for batch in batches),
+            n_target_tokens=sum(batch.n_target_tokens for batch in batches),
+            n_padded_tokens=sum(padded_size(batch) for batch in batches),
+            position=Position(number),
+            epochs=0.0,
         )
 
     return make

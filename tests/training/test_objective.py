@@ -6,7 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transformer.training import objective
-from transformer.training.objective import TokenLoss, token_loss
+from transformer.training.objective import (
+    Criterion,
+    DerivedCriterion,
+    TokenLoss,
+    chunked_loss,
+    token_loss,
+)
 
 D, V = 12, 37
 Problem = tuple[Tensor, Tensor, Tensor]
@@ -56,10 +62,10 @@ def test_where_no_gradient_is_wanted_none_is_made(monkeypatch: pytest.MonkeyPatc
 
     class Watched(objective.Output):
         def __init__(
-            self, weight: Tensor, smoothing: float, dtype: torch.dtype, needed: bool
+            self, weight: Tensor, criterion: Criterion, dtype: torch.dtype, needed: bool
         ) -> None:
             made.append(needed)
-            super().__init__(weight, smoothing, dtype, needed)
+            super().__init__(weight, criterion, dtype, needed)
 
     monkeypatch.setattr(objective, "Output", Watched)
     hidden, weight, labels = problem(5)
@@ -140,6 +146,56 @@ def test_fp16_keeps_the_gradients_of_pieces_that_are_all_but_ruled_out() -> None
     (theirs,) = gradients(token_loss(hidden, weight, labels, 0.0).smoothed, weight)
     assert float(theirs[10:].abs().max()) < 1e-3
     assert relative_error(ours[10:], theirs[10:]) < 2e-2
+
+
+def derived(labels: Tensor, factor: float = 1.0) -> DerivedCriterion:
+    """`factor` times the cross-entropy of `labels` [N], of each of any number of passes."""
+
+    def loss(logits: Tensor, part: slice) -> TokenLoss:
+        expected = labels[part].repeat_interleave(logits[0, ..., 0].numel())
+        nll = F.cross_entropy(logits.flatten(0, -2), expected, reduction="sum")
+        return TokenLoss(factor * nll, nll)
+
+    return DerivedCriterion(loss)
+
+
+@pytest.mark.parametrize("passes", [(), (1,), (2,), (3,)])
+@pytest.mark.parametrize("chunk", [1, 4, 5, 512])
+def test_a_derived_gradient_is_that_of_the_whole_loss(
+    monkeypatch: pytest.MonkeyPatch, passes: tuple[int, ...], chunk: int
+) -> None:
+    monkeypatch.setattr(objective, "CHUNK", chunk)
+    _, weight, labels = problem(11)
+    hidden = torch.randn(11, *passes, D, dtype=torch.float64, requires_grad=True)
+    found = chunked_loss(hidden, weight, derived(labels))
+    expected, nll = derived(labels).loss(hidden @ weight.t(), slice(None))
+    torch.testing.assert_close(found, TokenLoss(expected, nll.detach()), rtol=1e-12, atol=1e-12)
+    assert not found.nll.requires_grad
+    ours = gradients(found.smoothed / 3, hidden, weight)
+    theirs = gradients(expected / 3, hidden, weight)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_a_derived_loss_without_a_gradient_is_the_same() -> None:
+    hidden, weight, labels = problem(9)
+    within = chunked_loss(hidden, weight, derived(labels))
+    with torch.no_grad():
+        without = chunked_loss(hidden, weight, derived(labels))
+    assert not without.smoothed.requires_grad
+    assert torch.equal(within.smoothed, without.smoothed)
+
+
+@pytest.mark.parametrize("factor", [1e-2, 1.0, 1e4])
+def test_fp16_holds_the_gradients_of_a_loss_of_any_size(factor: float) -> None:
+    hidden, weight, labels = problem(64, v=2000, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.float16):
+        found = chunked_loss(hidden, weight, derived(labels, factor))
+    ours = gradients(found.smoothed, hidden, weight)
+    exact = chunked_loss(hidden, weight, derived(labels, factor))
+    theirs = gradients(exact.smoothed, hidden, weight)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype is torch.float32
+        assert relative_error(mine, other) < 5e-3
 
 
 def test_the_result_names_its_parts() -> None:

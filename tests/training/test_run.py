@@ -1,5 +1,6 @@
 """Properties of the folder of a run."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,23 @@ import pytest
 import torch
 
 from transformer.checkpoint import Contents, list_checkpoints
-from transformer.config import Metric, Norm, TrainSettings, to_mapping
+from transformer.config import (
+    ENDING,
+    FaultsConfig,
+    Metric,
+    Norm,
+    ParallelConfig,
+    Resume,
+    Schedule,
+    TrainSettings,
+    WriteErrorAction,
+    to_mapping,
+)
 from transformer.errors import InputError
 from transformer.text.dataset import prepare_data
 from transformer.text.tokenizer import Tokenizers
-from transformer.training.run import FREE, RunFolder, differences, flatten
+from transformer.training.differences import FREE, changes, differences, flatten
+from transformer.training.run import RunFolder
 
 Change = Callable[..., TrainSettings]
 FREE_CHANGES = {
@@ -20,6 +33,7 @@ FREE_CHANGES = {
     "device": "auto",
     "threads": 2,
     "search__beam_size": 3,
+    "data__batch_tokens": 50,
     "data__workers": 1,
     "data__cache_dir": "cache",
     "training__max_updates": 99,
@@ -33,16 +47,23 @@ FREE_CHANGES = {
     "training__validation_beam_size": 2,
     "training__n_samples": 1,
     "training__log_every": 5,
+    "training__resume": Resume.never,
+    "training__accumulate": 2,
+    "training__gradient_checkpointing": True,
+    "training__checkpoint_minutes": 5.0,
+    "training__keep_every": 3,
+    "training__keep_minutes": 5.0,
+    "training__faults": FaultsConfig(max_skipped=3),
+    "training__parallel": ParallelConfig(shard=True),
 }
 BOUND_CHANGES = {
     "seed": 5,
-    "data__batch_tokens": 50,
     "data__train": "other",
     "model__norm": Norm.pre,
     "model__d_model": 64,
     "optim__lr": 0.5,
     "optim__clip_norm": None,
-    "training__accumulate": 2,
+    "training__init_from": "runs/other",
     "training__label_smoothing": 0.0,
     "training__metric": Metric.bleu,
     "tokenizer__vocab_size": 20,
@@ -94,6 +115,48 @@ def test_another_setting_is_refused_by_its_name(
 
 def test_a_difference_tells_both_values(settings: TrainSettings, change: Change) -> None:
     assert differences(settings, change(settings, seed=5)) == ["seed was 1, now 5"]
+
+
+def test_free_changes_are_told_but_for_where_the_run_is(
+    settings: TrainSettings, change: Change
+) -> None:
+    after = change(
+        settings,
+        seed=5,
+        run_dir="moved",
+        training__resume=Resume.never,
+        training__accumulate=3,
+        training__faults=FaultsConfig(max_skipped=7),
+    )
+    assert changes(settings, settings) == []
+    assert changes(settings, after) == [
+        "training.accumulate was 1, now 3",
+        "training.faults.max_skipped was 20, now 7",
+    ]
+
+
+@pytest.mark.parametrize("schedule", Schedule)
+def test_a_schedule_that_ends_at_the_last_update_is_bound_to_it(
+    settings: TrainSettings, change: Change, schedule: Schedule
+) -> None:
+    before = change(settings, optim__schedule=schedule)
+    after = change(before, training__max_updates=99)
+    bound, free = differences(before, after), changes(before, after)
+    line = ["training.max_updates was 6, now 99"]
+    assert (bound, free) == ((line, []) if schedule in ENDING else ([], line))
+
+
+def test_the_settings_of_a_run_made_before_a_setting_existed_have_its_default(
+    folder: RunFolder,
+) -> None:
+    text = folder.file.read_text(encoding="utf-8")
+    older = "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("  keep_every")
+    )
+    assert older != text
+    folder.file.write_text(older, encoding="utf-8")
+    folder.check()
+    assert folder.settings_before() == folder.settings
 
 
 def test_every_free_setting_exists(settings: TrainSettings) -> None:
@@ -198,3 +261,230 @@ def test_a_second_process_is_kept_out_of_a_run(settings: TrainSettings) -> None:
         pass
     with RunFolder(settings).locked():
         pass
+
+
+# Damaged checkpoints
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def links(folder: RunFolder) -> dict[str, str]:
+    return {p.name: str(p.readlink()) for p in folder.checkpoints.iterdir() if p.is_symlink()}
+
+
+@pytest.fixture
+def three(folder: RunFolder, tokenizers: Tokenizers) -> RunFolder:
+    """A run with three checkpoints, of which the last is the best."""
+    for update, loss in ((10, 3.0), (20, 2.0), (30, 1.0)):
+        save(folder, tokenizers, update, loss=loss)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "training.pt", "metrics.json", "config.yaml", "manifest.json"]
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_damaged_last_checkpoint_is_set_aside_for_the_one_before(
+    three: RunFolder, caplog: pytest.LogCaptureFixture, file: str, missing: bool
+) -> None:
+    damaged = three.checkpoints / "00000030" / file
+    damaged.unlink() if missing else damaged.write_bytes(damaged.read_bytes()[:-3])
+    (three.checkpoints / "00000030.damaged").mkdir()
+    (three.checkpoints / "00000030.damaged" / "older").touch()
+    last = three.last()
+    assert last is not None
+    assert last.folder.name == "00000020"
+    assert kept(three) == [10, 20]
+    assert links(three) == {"last": "00000020", "best": "00000020"}
+    (record,) = caplog.records
+    assert file in record.getMessage()
+    assert "set aside as 00000030.damaged, and update 20 used instead" in record.getMessage()
+    aside = three.checkpoints / "00000030.damaged"
+    assert (aside / file).exists() is not missing
+    assert not (aside / "older").exists()
+
+
+def test_several_damaged_checkpoints_are_passed_over_and_older_ones_not_looked_at(
+    three: RunFolder, tokenizers: Tokenizers
+) -> None:
+    save(three, tokenizers, 40)
+    for number in ("00000010", "00000030", "00000040"):
+        flip(three.checkpoints / number / "model.safetensors")
+    last = three.last()
+    assert last is not None
+    assert last.folder.name == "00000020"
+    assert kept(three) == [10, 20]
+
+
+def test_a_run_of_which_no_checkpoint_is_whole_is_refused_and_left_as_it_is(
+    three: RunFolder,
+) -> None:
+    for path in list_checkpoints(three.checkpoints):
+        flip(path / "training.pt")
+    with pytest.raises(
+        InputError, match=r"none of the 3 .*30/training\.pt.*training\.resume=never"
+    ):
+        three.last()
+    assert kept(three) == [10, 20, 30]
+
+
+def test_a_whole_file_that_torch_cannot_load_is_damage(
+    three: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = torch.load
+
+    def fail(file: Path, **options: object) -> object:
+        if "00000030" in str(file):
+            raise RuntimeError("not a ZIP archive\nwith advice")
+        return load(file, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch, "load", fail)
+    last = three.last()
+    assert last is not None
+    assert last.folder.name == "00000020"
+
+
+def test_what_cannot_be_read_or_is_of_another_version_is_not_taken_for_damaged(
+    three: RunFolder,
+) -> None:
+    manifest = three.checkpoints / "00000030" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(InputError, match="format 9"):
+        three.last()
+    assert kept(three) == [10, 20, 30]
+
+
+def test_dangling_and_missing_links_are_mended_when_a_run_goes_on(three: RunFolder) -> None:
+    (three.checkpoints / "last").unlink()
+    (three.checkpoints / "best").unlink()
+    (three.checkpoints / "best").symlink_to("00000077")
+    three.last()
+    assert links(three) == {"last": "00000030", "best": "00000030"}
+
+
+def test_a_run_without_checkpoints_begins(folder: RunFolder) -> None:
+    assert folder.last() is None
+    assert list(folder.whole_checkpoints()) == []
+
+
+def test_the_whole_checkpoints_come_newest_first(three: RunFolder, tokenizers: Tokenizers) -> None:
+    save(three, tokenizers, 40)
+    flip(three.checkpoints / "00000030" / "model.safetensors")
+    (three.checkpoints / "00000020" / "training.pt").unlink()
+    assert [c.folder.name for c in three.whole_checkpoints()] == ["00000040", "00000010"]
+
+
+@pytest.mark.parametrize(("update", "left"), [(30, [10, 20, 30]), (20, [10, 20]), (5, [])])
+def test_later_checkpoints_are_discarded_and_no_link_dangles(
+    three: RunFolder, update: int, left: list[int]
+) -> None:
+    three.discard_after(update)
+    assert kept(three) == left
+    name = f"{left[-1]:08d}" if left else ""
+    assert links(three) == ({"last": name, "best": name} if left else {})
+
+
+# Beginning anew
+
+
+def test_a_run_is_moved_aside_whole_to_the_first_free_name(
+    three: RunFolder, change: Change, caplog: pytest.LogCaptureFixture
+) -> None:
+    (three.path / "notes.txt").write_text("mine", encoding="utf-8")
+    three.path.with_name("run.1").mkdir()
+    before = {p.relative_to(three.path) for p in three.path.rglob("*")}
+    anew = RunFolder(change(three.settings, training__resume=Resume.never, seed=9))
+    anew.check()
+    caplog.set_level("INFO")
+    with anew.locked():
+        anew.move_aside()
+        aside = three.path.with_name("run.2")
+        assert {p.relative_to(aside) for p in aside.rglob("*")} == before | {Path(".lock")}
+        assert [p.name for p in three.path.iterdir()] == [".lock"]
+        assert anew.last() is None
+        assert anew.settings_before() is None
+        with (
+            pytest.raises(InputError, match="another process trains"),
+            RunFolder(three.settings).locked(),
+        ):
+            pass
+        with RunFolder(change(three.settings, run_dir=str(aside))).locked():
+            pass
+    assert f"was moved to {aside}" in caplog.text
+    with RunFolder(three.settings).locked():
+        pass
+
+
+def test_where_no_run_is_nothing_is_moved(settings: TrainSettings) -> None:
+    folder = RunFolder(settings)
+    with folder.locked():
+        folder.move_aside()
+    assert not folder.path.with_name("run.1").exists()
+
+
+def test_a_run_in_which_another_process_trains_is_not_moved(
+    three: RunFolder, change: Change
+) -> None:
+    with three.locked():
+        anew = RunFolder(change(three.settings, training__resume=Resume.never))
+        with pytest.raises(InputError, match="another process trains"), anew.locked():
+            anew.move_aside()
+    assert kept(three) == [10, 20, 30]
+
+
+def test_other_files_are_not_moved_aside_but_refused(
+    settings: TrainSettings, change: Change
+) -> None:
+    path = Path(settings.run_dir)
+    path.mkdir()
+    (path / "thesis.txt").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        RunFolder(change(settings, training__resume=Resume.never)).check()
+
+
+def test_refusals_offer_to_begin_anew(three: RunFolder, change: Change) -> None:
+    offer = r"or give training\.resume=never or another run_dir"
+    with pytest.raises(InputError, match="set them back, " + offer):
+        RunFolder(change(three.settings, seed=7)).check()
+    with pytest.raises(InputError, match="restore the text, " + offer):
+        three.check_data("a", "b")
+
+
+# Failed writes
+
+
+def test_translations_that_cannot_be_written_warn_or_stop_by_the_setting(
+    folder: RunFolder, change: Change, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.save_translations("valid", ["a", "b"])
+    assert (folder.translations / "valid").read_text(encoding="utf-8") == "a\nb\n"
+    (folder.translations / "valid").unlink()
+    folder.translations.rmdir()
+    folder.save_translations("valid", ["a"])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "valid cannot be written: No such file" in caplog.text
+    stop = FaultsConfig(on_write_error=WriteErrorAction.stop)
+    with pytest.raises(InputError, match="valid cannot be written: No such file"):
+        RunFolder(change(folder.settings, training__faults=stop)).save_translations("valid", ["a"])
+
+
+def test_a_run_folder_that_has_vanished_is_not_made_again(
+    folder: RunFolder, tokenizers: Tokenizers
+) -> None:
+    folder.path.rename(folder.path.with_name("moved"))
+    with pytest.raises(InputError, match="has vanished; it was moved or deleted"):
+        save(folder, tokenizers, 1)
+    assert not folder.path.exists()
+
+
+def test_a_vanished_folder_of_checkpoints_is_made_again(
+    three: RunFolder, tokenizers: Tokenizers
+) -> None:
+    shutil.rmtree(three.checkpoints)
+    save(three, tokenizers, 40, loss=4.0)
+    assert kept(three) == [40]
+    assert links(three) == {"last": "00000040", "best": "00000040"}

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from transformer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
 from transformer.config import Metric, SearchConfig, TrainSettings
 from transformer.errors import InputError
-from transformer.text.batching import Batch
 from transformer.training import train
+from transformer.training.stream import UpdateBatches
 from transformer.training.update import Updater, UpdateResult
 from transformer.training.validation import Validation, Validator
 from transformer.translation import Translator
@@ -24,10 +24,15 @@ Change = Callable[..., TrainSettings]
 Logged = Callable[[TrainSettings, str], list[tuple[int, float]]]
 SCALARS = {
     *(f"train/{name}" for name in ("loss", "perplexity", "learning_rate", "gradient_norm")),
+    "train/skipped_updates",
     *(f"speed/{name}" for name in ("source_tokens_per_s", "target_tokens_per_s", "padding_share")),
-    *(f"validation/{name}" for name in ("loss", "perplexity", "bleu")),
+    *(f"validation/{name}" for name in ("loss", "perplexity", "bleu", "chrf")),
     "memory/gb",
 }
+
+
+class CutOff(Exception):  # noqa: N818
+    """What ends a run in the middle of an update."""
 
 
 def checkpoints(settings: TrainSettings) -> list[int]:
@@ -94,13 +99,13 @@ def test_a_run_cut_off_before_its_first_validation_can_be_ended(
     settings = change(settings, training__validate_every=100, training__checkpoint_every=2)
     update = Updater.update
 
-    def killed(self: Updater, batches: Sequence[Batch], number: int) -> UpdateResult:
-        if number == 4:
-            raise KeyboardInterrupt
-        return update(self, batches, number)
+    def killed(self: Updater, batches: UpdateBatches) -> UpdateResult:
+        if batches.position.update == 4:
+            raise CutOff
+        return update(self, batches)
 
     monkeypatch.setattr(Updater, "update", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(CutOff):
         train(settings)
     monkeypatch.undo()
     result = train(change(settings, training__max_updates=2))
@@ -136,7 +141,7 @@ def test_epochs_and_minutes_end_a_run(settings: TrainSettings, change: Change) -
     result = train(change(settings, training__max_epochs=2))
     assert "max_epochs=2" in result.reason
     position = Checkpoint(find_last(settings)).training()["position"]
-    assert position == {"update": result.update, "epoch": 2, "batch": 0}
+    assert position == {"update": result.update, "epoch": 2, "legs": []}
     assert math.isfinite(result.best)
 
 
@@ -153,17 +158,16 @@ def test_a_last_validation_and_checkpoint_come_with_the_end(
 def test_the_best_checkpoint_is_the_best_by_the_metric(
     settings: TrainSettings, change: Change, metric: Metric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores = iter([(3.0, 5.0), (1.0, 9.0), (2.0, 20.0)])
+    scores = iter([(3.0, 5.0, 30.0), (1.0, 9.0, 20.0), (2.0, 20.0, 10.0)])
 
     def validate(*_: Any) -> Validation:
-        loss, bleu = next(scores)
-        return Validation(loss, bleu, "", [""] * 6)
+        return Validation(*next(scores), "", [""] * 6)
 
     monkeypatch.setattr(Validator, "validate", validate)
     settings = change(settings, training__metric=metric, training__validate_every=2)
     result = train(settings)
-    assert result.best == {Metric.loss: 1.0, Metric.bleu: 20.0}[metric]
-    expected = {Metric.loss: "00000004", Metric.bleu: "00000006"}[metric]
+    assert result.best == {Metric.loss: 1.0, Metric.bleu: 20.0, Metric.chrf: 30.0}[metric]
+    expected = {Metric.loss: "00000004", Metric.bleu: "00000006", Metric.chrf: "00000002"}[metric]
     assert find_checkpoint(settings.run_dir).name == expected
 
 
@@ -255,6 +259,7 @@ def test_a_training_that_diverges_says_so_and_keeps_what_it_saved(
     other = change(settings, optim__lr=1e30, optim__warmup=0, training__log_every=1)
     with pytest.raises(InputError, match="run_dir"):
         train(other)
-    with pytest.raises(InputError, match=r"the loss is nan at update \d+: lower optim.lr=1e\+30"):
+    message = r"NaN or -inf, at update 3, in fp32 at a learning rate of .*: lower optim.lr=1e\+30"
+    with pytest.raises(InputError, match=message):
         train(replace(other, run_dir=f"{settings.run_dir}-diverging"))
     assert checkpoints(settings) == before

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,21 +12,25 @@ from torch import Tensor
 from transformer.config import OptimConfig, Precision
 from transformer.model import Transformer
 from transformer.text.batching import Batch
-from transformer.training.update import Updater, UpdateResult, batch_loss, build_optimizer
+from transformer.training.objective import batch_loss
+from transformer.training.stream import UpdateBatches
+from transformer.training.update import Updater, UpdateResult
 
 Build = Callable[..., Transformer]
 Make = Callable[..., Batch]
+As = Callable[..., UpdateBatches]
 Pairs = list[tuple[list[int], list[int]]]
+OBJECTIVE = partial(batch_loss, smoothing=0.1)
 
 
 def make_updater(
     model: Transformer, precision: Precision = Precision.fp32, **optim: Any
 ) -> Updater:
     config = OptimConfig(**{"clip_norm": None, **optim})
-    return Updater(model, config, lambda _: 1e-3, precision, smoothing=0.1)
+    return Updater(model, OBJECTIVE, config, lambda _: 1e-3, precision)
 
 
-def gradient_of(updater: Updater, batches: list[Batch]) -> tuple[dict[str, Tensor], UpdateResult]:
+def gradient_of(updater: Updater, update: UpdateBatches) -> tuple[dict[str, Tensor], UpdateResult]:
     """The gradients as the optimizer gets them, by name, and what the update tells."""
     seen: dict[str, Tensor] = {}
 
@@ -34,8 +39,8 @@ def gradient_of(updater: Updater, batches: list[Batch]) -> tuple[dict[str, Tenso
             assert parameter.grad is not None
             seen[name] = parameter.grad.clone()
 
-    handle = updater.optimizer.register_step_pre_hook(look)
-    result = updater.update(batches, 1)
+    handle = updater.optimizers[0].register_step_pre_hook(look)
+    result = updater.update(update)
     handle.remove()
     return seen, result
 
@@ -46,21 +51,21 @@ def norm_of(gradients: dict[str, Tensor]) -> float:
 
 @pytest.mark.parametrize("cuts", [[1], [3, 4], [1, 2, 3, 4, 5, 6]])
 def test_accumulated_batches_give_the_gradient_of_one_large_batch(
-    build_model: Build, make_batch: Make, id_pairs: Pairs, cuts: list[int]
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, cuts: list[int]
 ) -> None:
     ends = [0, *cuts, len(id_pairs)]
     parts = [
         make_batch(id_pairs[a:b], extra=i) for i, (a, b) in enumerate(itertools.pairwise(ends))
     ]
-    whole, one = gradient_of(make_updater(build_model()), [make_batch(id_pairs)])
-    found, several = gradient_of(make_updater(build_model()), parts)
+    whole, one = gradient_of(make_updater(build_model()), as_update([make_batch(id_pairs)]))
+    found, several = gradient_of(make_updater(build_model()), as_update(parts))
     for name, gradient in whole.items():
         torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-12)
     assert float(several.nll) == pytest.approx(float(one.nll), rel=1e-6)
 
 
 def test_the_gradient_is_that_of_the_mean_over_all_labels(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     model = build_model()
     batch = make_batch(id_pairs)
@@ -70,13 +75,13 @@ def test_the_gradient_is_that_of_the_mean_over_all_labels(
     ).backward()  # type: ignore[no-untyped-call]
     expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    found, _ = gradient_of(make_updater(model), [batch])
+    found, _ = gradient_of(make_updater(model), as_update([batch]))
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-12)
 
 
 def test_padding_adds_nothing_to_the_loss(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     model = build_model()
     tight = batch_loss(model, make_batch(id_pairs), 0.1)
@@ -85,18 +90,20 @@ def test_padding_adds_nothing_to_the_loss(
 
 
 def test_the_nll_told_is_the_sum_over_all_labels_of_all_batches(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     model = build_model(torch.float32)
     parts = [make_batch(id_pairs[:2]), make_batch(id_pairs[2:])]
     expected = sum(float(batch_loss(model, part, 0.0).smoothed.detach()) for part in parts)
-    assert float(make_updater(model).update(parts, 1).nll) == pytest.approx(expected, rel=1e-5)
+    assert float(make_updater(model).update(as_update(parts)).nll) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_clipping_limits_the_norm_and_keeps_the_direction(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
-    batches = [make_batch(id_pairs)]
+    batches = as_update([make_batch(id_pairs)])
     plain, before = gradient_of(make_updater(build_model()), batches)
     clipped, after = gradient_of(make_updater(build_model(), clip_norm=0.01), batches)
     norm = norm_of(plain)
@@ -109,12 +116,12 @@ def test_clipping_limits_the_norm_and_keeps_the_direction(
 
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 def test_fp16_gradients_are_clipped_after_they_are_unscaled(
-    build_model: Build, make_batch: Make, id_pairs: Pairs, clip_norm: float | None
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, clip_norm: float | None
 ) -> None:
-    batches = [make_batch(id_pairs[:3]), make_batch(id_pairs[3:])]
+    batches = as_update([make_batch(id_pairs[:3]), make_batch(id_pairs[3:])])
     full = make_updater(build_model(torch.float32), clip_norm=clip_norm)
     half = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=clip_norm)
-    assert half.scaler.get_scale() == 2.0**16
+    assert float(half.scale.scale) == 2.0**16
     expected, one = gradient_of(full, batches)
     found, other = gradient_of(half, batches)
     assert float(other.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-2)
@@ -130,71 +137,61 @@ def test_fp16_gradients_are_clipped_after_they_are_unscaled(
 
 @pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16, Precision.fp16])
 def test_updates_lower_the_loss_in_every_precision(
-    build_model: Build, make_batch: Make, id_pairs: Pairs, precision: Precision
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, precision: Precision
 ) -> None:
     updater = make_updater(build_model(torch.float32), precision, clip_norm=1.0)
     batches = [make_batch(id_pairs[:4]), make_batch(id_pairs[4:])]
-    nll = [float(updater.update(batches, number).nll) for number in range(1, 31)]
+    nll = [float(updater.update(as_update(batches, number)).nll) for number in range(1, 31)]
     assert nll[-1] < 0.8 * nll[0]
     assert all(parameter.isfinite().all() for parameter in updater.model.parameters())
     assert all(parameter.dtype is torch.float32 for parameter in updater.model.parameters())
 
 
 def test_an_overflow_in_fp16_skips_the_step_and_halves_the_scale(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     updater = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=1.0)
     before = {name: p.detach().clone() for name, p in updater.model.named_parameters()}
     handle = updater.model.output.weight.register_hook(  # type: ignore[no-untyped-call]
         lambda gradient: gradient * torch.inf
     )
-    updater.update([make_batch(id_pairs)], 1)
+    updater.update(as_update([make_batch(id_pairs)]))
     handle.remove()
-    assert updater.scaler.get_scale() == 2.0**15
+    assert float(updater.scale.scale) == 2.0**15
     for name, parameter in updater.model.named_parameters():
         assert torch.equal(parameter, before[name])
-    updater.update([make_batch(id_pairs)], 2)
+    updater.update(as_update([make_batch(id_pairs)], 2))
     assert not torch.equal(updater.model.output.weight, before["source_embedding.weight"])
 
 
 def test_the_rate_is_the_schedules_for_the_number_of_the_update(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     updater = Updater(
-        build_model(torch.float32), OptimConfig(), lambda n: n / 100, Precision.fp32, 0.1
+        build_model(torch.float32), OBJECTIVE, OptimConfig(), lambda n: n / 100, Precision.fp32
     )
-    result = updater.update([make_batch(id_pairs)], 7)
+    result = updater.update(as_update([make_batch(id_pairs)], 7))
     assert result.lr == 0.07
-    assert {group["lr"] for group in updater.optimizer.param_groups} == {0.07}
-
-
-def test_weight_decay_falls_on_matrices_only(build_model: Build) -> None:
-    model = build_model()
-    optimizer = build_optimizer(model, OptimConfig(weight_decay=0.3))
-    decay = {
-        id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
-    }
-    for parameter in model.parameters():
-        assert decay[id(parameter)] == (0.3 if parameter.dim() > 1 else 0.0)
+    assert {group["lr"] for group in updater.optimizers[0].param_groups} == {0.07}
 
 
 def test_gradients_do_not_carry_over_to_the_next_update(
-    build_model: Build, make_batch: Make, id_pairs: Pairs
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
 ) -> None:
     updater = make_updater(build_model())
-    updater.update([make_batch(id_pairs)], 1)
+    updater.update(as_update([make_batch(id_pairs)]))
     assert all(parameter.grad is None for parameter in updater.model.parameters())
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", [Precision.tf32, Precision.bf16, Precision.fp16])
 def test_updates_on_a_gpu_stay_near_those_on_the_cpu(
-    build_model: Build, make_batch: Make, id_pairs: Pairs, precision: Precision
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, precision: Precision
 ) -> None:
     batches = [make_batch(id_pairs[:4]), make_batch(id_pairs[4:])]
     cpu = make_updater(build_model(torch.float32), clip_norm=1.0)
     gpu = make_updater(build_model(torch.float32).cuda(), precision, clip_norm=1.0)
     for number in range(1, 6):
-        expected, found = cpu.update(batches, number), gpu.update(batches, number)
+        expected, found = (u.update(as_update(batches, number)) for u in (cpu, gpu))
         assert float(found.nll) == pytest.approx(float(expected.nll), rel=3e-2)
         assert float(found.gradient_norm) == pytest.approx(float(expected.gradient_norm), rel=0.1)

@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from transformer.config import Metric, Precision, TrainSettings
-from transformer.metrics import bleu
+from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
-from transformer.text.dataset import prepare_data
+from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import BOS_ID, EOS_ID
+from transformer.training.distributed import Processes
 from transformer.training.validation import Validation, Validator, is_better
 
 Build = Callable[..., Transformer]
+
+
+def validator_of(data: PreparedData, settings: TrainSettings) -> Validator:
+    return Validator(data, settings, 100, torch.device("cpu"), Processes())
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.5])
@@ -26,8 +31,8 @@ def test_scores_equal_those_computed_one_sentence_at_a_time(
     settings = change(settings, training__label_smoothing=smoothing)
     data = prepare_data(settings.data, settings.tokenizer)
     model = build_model(torch.float32, data.tokenizers.target.vocab_size, dropout=0.3).train()
-    validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
-    found = validator.validate(model)
+    found = validator_of(data, settings).validate(model, Precision.fp32, lambda: False)
+    assert found is not None
     assert model.training
     model.eval()
     nll, n_labels = 0.0, 0
@@ -44,10 +49,12 @@ def test_scores_equal_those_computed_one_sentence_at_a_time(
     assert found.perplexity == pytest.approx(math.exp(nll / n_labels), rel=1e-5)
     references = [target for _, target in data.raw_pairs("valid")]
     assert found.bleu == bleu(found.translations, references, "yy").value
+    assert found.chrf == chrf(found.translations, references).value
     assert found.metrics() == {
         "loss": found.loss,
         "perplexity": found.perplexity,
         "bleu": found.bleu,
+        "chrf": found.chrf,
         "signature": found.signature,
     }
 
@@ -56,19 +63,29 @@ def test_validation_leaves_the_generator_of_the_dropout_alone(
     settings: TrainSettings, build_model: Build
 ) -> None:
     data = prepare_data(settings.data, settings.tokenizer)
-    validator = Validator(data, settings, torch.device("cpu"), Precision.fp32)
+    validator = validator_of(data, settings)
     model = build_model(torch.float32, data.tokenizers.target.vocab_size, dropout=0.3)
     before = torch.get_rng_state()
-    validator.validate(model)
+    validator.validate(model, Precision.fp32, lambda: False)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:
-    assert Validation(1e4, 0.0, "", []).perplexity == math.inf
+    assert Validation(1e4, 0.0, 0.0, "", []).perplexity == math.inf
+
+
+def test_a_validation_that_is_given_up_gives_nothing(
+    settings: TrainSettings, build_model: Build
+) -> None:
+    data = prepare_data(settings.data, settings.tokenizer)
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size)
+    assert validator_of(data, settings).validate(model, Precision.fp32, lambda: True) is None
+    assert model.training
 
 
 def test_higher_bleu_and_lower_loss_are_better() -> None:
     assert is_better(Metric.bleu, 2.0, 1.0)
+    assert is_better(Metric.chrf, 2.0, 1.0)
     assert is_better(Metric.loss, 1.0, 2.0)
     for metric in Metric:
         assert not is_better(metric, 1.0, 1.0)

@@ -14,5 +14,8 @@ def run(settings: AverageSettings) -> None:
 COMMAND = Command(
     settings=AverageSettings,
     run=run,
-    examples=("transformer average checkpoint=runs/NAME last=5 output=runs/averaged",),
+    examples=(
+        "transformer average checkpoint=runs/NAME last=5 output=runs/averaged",
+        "transformer average checkpoint=runs/NAME best=3 output=runs/averaged",
+    ),
 )

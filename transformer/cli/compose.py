@@ -70,6 +70,12 @@ class Composer:
             values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return from_mapping(self.cls, values)  # type: ignore[arg-type]
 
+    def launcher(self, texts: Sequence[str]) -> dict[str, Any]:
+        """The parameters of Hydra's launcher with the overrides `texts`, which are not checked."""
+        config = self._compose(texts).hydra.launcher
+        values: Any = OmegaConf.to_container(config, resolve=True)
+        return {key: value for key, value in values.items() if key != "_target_"}
+
     def options(self, group: str) -> list[str]:
         """The options of a group, sorted."""
         return sorted(

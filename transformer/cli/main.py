@@ -4,21 +4,25 @@ import argparse
 import difflib
 import errno
 import io
-import logging
 import os
 import select
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from transformer import __version__
 from transformer.cli import average, evaluate, prepare, train, translate
 from transformer.cli.command import Command, emit
-from transformer.errors import InputError, require
+from transformer.cli.console import complain, is_first, is_one_of_several, log_to_stderr
+from transformer.errors import InputError, Stopped, require
+
+if TYPE_CHECKING:
+    from transformer.cli.compose import Composer
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND for module in (prepare, train, translate, evaluate, average)
 }
 
+STOPPED = os.EX_TEMPFAIL  # 75 of sysexits.h: run me again
 INTERRUPTED = 130  # 128 + SIGINT, as a shell would say
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -33,14 +37,22 @@ def entry_point() -> NoReturn:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit status of the command line `argv`: 0, or 1 after one line on standard error."""
+    """The exit status of the command line `argv`: 0, or another after one line on standard error.
+
+    Of several processes each names its own mistakes; only the first says that it was stopped.
+    """
     try:
         _run(sys.argv[1:] if argv is None else argv)
     except InputError as error:
-        _complain(f"error: {error}")
+        complain(f"error: {error}")
         return 1
+    except Stopped as stopped:
+        if is_first():
+            complain(str(stopped))
+        return STOPPED
     except KeyboardInterrupt:
-        _complain("interrupted")
+        if is_first():
+            complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         if not _reader_has_gone():
@@ -52,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno not in FULL:
             raise
         file = f" {error.filename}" if error.filename else ""
-        _complain(f"error: cannot write{file}: {error.strerror}")
+        complain(f"error: cannot write{file}: {error.strerror}")
         return 1
     return 0
 
@@ -115,7 +127,7 @@ def _run_command(command: Command, arguments: argparse.Namespace) -> None:
     # Hydra is imported no sooner than it is needed: `transformer --help` is quick.
     from transformer.cli.compose import Composer
     from transformer.cli.help import details
-    from transformer.cli.sweep import single, sweep
+    from transformer.cli.sweep import single
 
     composer = Composer(command.name, command.settings, arguments.config_dir)
     if arguments.help:
@@ -128,22 +140,32 @@ def _run_command(command: Command, arguments: argparse.Namespace) -> None:
             command.sweeps or not arguments.multirun,
             f"--multirun belongs to train, not to {command.name}",
         )
-        compose = sweep if arguments.multirun else single
-        runs = compose(composer, arguments.overrides)
-        _log_to_stderr()
-        for settings in runs:
+        if arguments.multirun:
+            _sweep(command, composer, arguments.overrides)
+        else:
+            (settings,) = single(composer, arguments.overrides)
+            log_to_stderr()
             command.run(settings)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True
+def _sweep(command: Command, composer: "Composer", overrides: list[str]) -> None:
+    """One run after the other in this process, or each as a job of its own."""
+    from transformer.cli.launch import build_launcher, launch
+    from transformer.cli.sweep import sweep
+
+    require(
+        not is_one_of_several(),
+        "--multirun belongs to one process; start torchrun once for each run, or let "
+        "hydra/launcher=submitit_slurm start the processes of each",
     )
-    logging.getLogger("transformer").setLevel(logging.INFO)
-
-
-def _complain(text: str) -> None:
-    print(text.replace("\r", " ").replace("\n", " "), file=sys.stderr)
+    runs = sweep(composer, overrides)
+    launcher = build_launcher(composer, overrides, runs)
+    log_to_stderr()
+    if launcher is not None:
+        launch(launcher, command.run, runs)
+    else:
+        for settings in runs:
+            command.run(settings)
 
 
 def _reader_has_gone() -> bool:

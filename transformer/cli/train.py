@@ -1,20 +1,28 @@
 """transformer train."""
 
 from transformer.cli.command import Command, emit
+from transformer.cli.console import is_first
 from transformer.config import TrainSettings
 
 SHOWN = 5  # translations of the test split
 
 
 def run(settings: TrainSettings) -> None:
-    """Train, or go on where the run in `run_dir` stopped; then translate and score the test."""
+    """Train, or go on where the run in `run_dir` stopped; then translate and score the test.
+
+    Of several processes the first does what follows the training.
+    """
     from transformer.evaluation import evaluate_run
     from transformer.training import train
+    from transformer.training.signals import immediate
 
     result = train(settings)
+    if not is_first():
+        return
     metric = settings.training.metric.name
     emit(f"{result.update} updates; best validation {metric} {result.best:.2f}")
-    evaluation = evaluate_run(settings)
+    with immediate("before the test was done, with all of the training saved"):
+        evaluation = evaluate_run(settings)
     if evaluation is not None:
         emit(f"\n{evaluation.samples(SHOWN)}\n\n{evaluation.table()}")
     emit(

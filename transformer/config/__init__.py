@@ -14,6 +14,7 @@ from transformer.config.commands import (
     TranslateSettings,
 )
 from transformer.config.data import (
+    AUTO,
     CleaningConfig,
     DataConfig,
     DataKind,
@@ -23,16 +24,33 @@ from transformer.config.data import (
 )
 from transformer.config.mapping import from_mapping, load_settings, save_settings, to_mapping
 from transformer.config.model import ModelConfig, Norm, Tying
+from transformer.config.optim import ENDING, OptimConfig, OptimKind, Schedule
 from transformer.config.search import LengthNormalization, SearchConfig
 from transformer.config.tokenizer import TextNormalization, TokenizerConfig, TokenizerKind
-from transformer.config.training import Metric, OptimConfig, Schedule, TrainingConfig
+from transformer.config.training import (
+    AlignmentConfig,
+    DistillationConfig,
+    FaultAction,
+    FaultsConfig,
+    Metric,
+    ParallelConfig,
+    Resume,
+    TrainingConfig,
+    WriteErrorAction,
+)
 
 __all__ = [
+    "AUTO",
+    "ENDING",
+    "AlignmentConfig",
     "AverageSettings",
     "CleaningConfig",
     "DataConfig",
     "DataKind",
+    "DistillationConfig",
     "EvaluateSettings",
+    "FaultAction",
+    "FaultsConfig",
     "FilesConfig",
     "HubConfig",
     "LengthNormalization",
@@ -40,10 +58,13 @@ __all__ = [
     "ModelConfig",
     "Norm",
     "OptimConfig",
+    "OptimKind",
     "OutputFormat",
+    "ParallelConfig",
     "PhrasebookConfig",
     "Precision",
     "PrepareSettings",
+    "Resume",
     "Schedule",
     "SearchConfig",
     "TextNormalization",
@@ -53,6 +74,7 @@ __all__ = [
     "TrainingConfig",
     "TranslateSettings",
     "Tying",
+    "WriteErrorAction",
     "from_mapping",
     "load_settings",
     "save_settings",

@@ -1,13 +1,14 @@
 """The settings of each command, as one object."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from transformer.config.data import DataConfig, PhrasebookConfig, check_language
 from transformer.config.model import ModelConfig, Tying
+from transformer.config.optim import OptimConfig
 from transformer.config.search import SearchConfig
 from transformer.config.tokenizer import TokenizerConfig
-from transformer.config.training import OptimConfig, TrainingConfig
+from transformer.config.training import TrainingConfig
 from transformer.errors import require
 
 
@@ -53,6 +54,7 @@ class TrainSettings(PrepareSettings):
     device: str = "auto"  # auto: cuda where there is a GPU, else cpu
     precision: Precision = Precision.auto
     threads: int | None = None  # of the CPU; null: what torch chooses
+    deterministic: bool = False  # a GPU gives the same bits each time, more slowly; the CPU does so
 
     def __post_init__(self) -> None:
         require(
@@ -60,6 +62,9 @@ class TrainSettings(PrepareSettings):
             "model.tying=three_way needs one vocabulary; set tokenizer.joint=true or "
             "model.tying=two_way",
         )
+        if self.training.init_from is not None and not self.training.new_vocabulary:
+            source = self.tokenizer.init_from or self.training.init_from
+            self.tokenizer = replace(self.tokenizer, init_from=source)
         require(0 <= self.seed < 2**63, f"seed={self.seed} must lie in [0, 2**63)")
         require(self.run_dir != "", "run_dir is empty; give a folder, as in run_dir=runs/NAME")
         require(
@@ -128,15 +133,22 @@ class EvaluateSettings:
 
 @dataclass(kw_only=True)
 class AverageSettings:
-    """transformer average: the mean of the weights of a run's last checkpoints."""
+    """transformer average: the mean of the weights of a run's last or best checkpoints."""
 
     checkpoint: str = ""  # a run's folder
-    last: int = 5  # checkpoints
+    last: int | None = None  # checkpoints; 5 where best is not given either
+    best: int | None = None  # checkpoints, by training.metric
     output: str = ""  # folder of the new checkpoint
 
     def __post_init__(self) -> None:
         require_checkpoint(self.checkpoint)
-        require(self.last >= 1, f"last={self.last} must be at least 1")
+        for name in ("last", "best"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"{name}={value} must be at least 1")
+        require(
+            self.last is None or self.best is None,
+            f"last={self.last} and best={self.best} exclude each other; give one of them",
+        )
         require(self.output != "", "output is not set; give a folder, as in output=runs/averaged")
 
 

@@ -10,6 +10,8 @@ from transformer.errors import InputError, require
 # An unquoted `no` in YAML is a boolean, which a text field then holds as one of these.
 YAML_BOOLEANS = {"True", "False"}
 
+AUTO = "auto"  # of a number that is to be found out
+
 
 # A language, and what may follow: script, country, variant.
 LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
@@ -64,7 +66,9 @@ class DataConfig:
     kind: DataKind
     source: str = ""  # language code of the text to translate from
     target: str = ""
-    batch_tokens: int = 4096  # padded tokens of a batch on its longer side
+    # Padded tokens of a batch on its longer side; auto: the most that the GPU's memory holds.
+    # Any, since a settings schema cannot say "number or auto".
+    batch_tokens: Any = 4096
     workers: int | None = None  # processes that load batches; null: 2 with a GPU, else 0
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     cache_dir: str | None = None  # encoded corpora; null: the user's cache folder
@@ -78,8 +82,10 @@ class DataConfig:
             "a translation model needs two",
         )
         require(
-            self.batch_tokens >= 1,
-            f"data.batch_tokens={self.batch_tokens} must be at least 1",
+            self.batch_tokens == AUTO
+            or (type(self.batch_tokens) is int and self.batch_tokens >= 1),
+            f"data.batch_tokens={self.batch_tokens} must be {AUTO} or a whole number of at least 1, "
+            "in digits",
         )
         require(
             self.workers is None or self.workers >= 0,
@@ -115,6 +121,8 @@ class FilesConfig(DataConfig):
     train: Any = ""  # a stem, or a list of stems: [DIR/a,DIR/b]
     valid: str = ""
     test: str | None = None
+    # Ending of the files with the training pairs' alignments in Pharaoh's format, as in 0-0 1-2.
+    alignment: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -37,6 +37,11 @@ class TokenizerConfig:
     normalization: TextNormalization = TextNormalization.identity
     sample_size: int = 1_000_000  # training pairs that the pieces are learnt from
     seed: int = 1  # of the sample
+    # Run or checkpoint whose pieces to take instead of learning them; null: that of
+    # training.init_from, where it is given. Its pieces are as they are: kind, vocab_size,
+    # byte_fallback and normalization then have no effect.
+    init_from: str | None = None
+    extra_pieces: int = 0  # with init_from: pieces learnt from this text, put behind those taken
 
     def __post_init__(self) -> None:
         require(
@@ -51,6 +56,10 @@ class TokenizerConfig:
         require(
             self.sample_size >= 1,
             f"tokenizer.sample_size={self.sample_size} must be at least 1",
+        )
+        require(
+            self.extra_pieces >= 0,
+            f"tokenizer.extra_pieces={self.extra_pieces} must be at least 0",
         )
         require(0 <= self.seed < 2**63, f"tokenizer.seed={self.seed} must lie in [0, 2**63)")
         require(

@@ -1,6 +1,6 @@
 """Scores of translations against references, as sacreBLEU computes them."""
 
-from transformer.metrics.corpus import Score, bleu, score_corpus
+from transformer.metrics.corpus import Score, bleu, chrf, score_corpus
 from transformer.metrics.tokenizer import require_tokenizer, tokenizer_of
 
-__all__ = ["Score", "bleu", "require_tokenizer", "score_corpus", "tokenizer_of"]
+__all__ = ["Score", "bleu", "chrf", "require_tokenizer", "score_corpus", "tokenizer_of"]

@@ -42,6 +42,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     return _score(tokenized_bleu(language), hypotheses, references)
 
 
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """The second score of `score_corpus` alone."""
+    return _score(CHRF(), hypotheses, references)
+
+
 def _score(
     metric: BLEU | CHRF | TER, hypotheses: Sequence[str], references: Sequence[str]
 ) -> Score:

@@ -49,7 +49,7 @@ class Attention(nn.Module):
 
         `mask` is boolean, True = may attend, and broadcasts to [B, H, T, S].
         """
-        query = self.query(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # [B, H, T, C]
+        query = self.heads(self.query(x))
         gathered = F.scaled_dot_product_attention(
             query,
             memory.key,
@@ -58,3 +58,30 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.output(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def weights(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
+        """How much of each value `forward` gathers, without dropout: [B, H, T, S], sums of 1.
+
+        In fp32, or in fp64 where the model is.
+        """
+        return attention_weights(self.heads(self.query(x)), memory.key, mask)
+
+    def heads(self, query: Tensor) -> Tensor:
+        """[B, T, D] cut into heads: [B, H, T, C]."""
+        heads: Tensor = query.unflatten(-1, (self.n_heads, -1))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)
+
+
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+    """The distribution [B, H, T, S] of `query` [B, H, T, C] over `key` [B, H, S, C].
+
+    Vaswani et al., 2017, equation 1, at least in fp32. `mask` as in `Attention.forward`; each
+    position must be allowed to attend somewhere.
+    """
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    with torch.autocast(query.device.type, enabled=False):
+        scaled = query.to(dtype) * query.shape[-1] ** -0.5
+        scores: Tensor = scaled @ key.to(dtype).transpose(-1, -2)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return scores.softmax(-1)

@@ -1,11 +1,14 @@
 """The encoder-decoder Transformer (Vaswani et al., 2017)."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from transformer.config import ModelConfig, Tying
 from transformer.model.attention import KeyValue
@@ -56,6 +59,7 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.decoder_norm = build_final_norm(config)
         self.output = nn.Linear(d_model, target_vocab_size, bias=False)
+        self.run_layer: Callable[..., Any] = run_layer
         initialize(self)
         self._tie(config.tying)
 
@@ -65,12 +69,19 @@ class Transformer(nn.Module):
         if tying is Tying.three_way:
             self.source_embedding.weight = self.target_embedding.weight
 
+    def checkpoint_layers(self) -> None:
+        """Keep the inputs of layers alone for the backward pass, which runs each layer again.
+
+        Chen et al., 2016, section 4. Gradients stay the same, dropout included.
+        """
+        self.run_layer = run_layer_twice
+
     def start(self, source: Tensor) -> DecoderState:
         """The state before the first target token of `source` [B, S], padded on the right."""
         mask = (source != self.pad_id)[:, None, None, :]  # [B, 1, 1, S]
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:
-            x = layer(x, mask)
+            x = self.run_layer(layer, x, mask)
         x = self.encoder_norm(x)
         memory = [layer.cross_attention.project(x) for layer in self.decoder]  # type: ignore[union-attr,operator]
         rows = torch.arange(len(source), device=source.device)
@@ -89,7 +100,9 @@ class Transformer(nn.Module):
         mask = causal_mask(state.length, tokens.shape[1], tokens.device)
         x = self._embed(self.target_embedding, tokens, state.length)
         for i, layer in enumerate(self.decoder):
-            x, state.past[i] = layer(x, state.past[i], mask, state.memory[i], state.source_mask)
+            x, state.past[i] = self.run_layer(
+                layer, x, state.past[i], mask, state.memory[i], state.source_mask
+            )
         state.length += tokens.shape[1]
         return self.decoder_norm(x)  # type: ignore[no-any-return]
 
@@ -101,6 +114,18 @@ class Transformer(nn.Module):
         positions = self.positions(start, tokens.shape[1])
         x = embedding(tokens) * self.embedding_scale + positions  # [B, T, D]
         return self.embedding_dropout(x)  # type: ignore[no-any-return]
+
+
+def run_layer(layer: nn.Module, *inputs: Any) -> Any:
+    """What `layer` makes of `inputs`."""
+    return layer(*inputs)
+
+
+def run_layer_twice(layer: nn.Module, *inputs: Any) -> Any:
+    """What `layer` makes of `inputs`, which are all that is kept to make gradients from."""
+    if not torch.is_grad_enabled():
+        return layer(*inputs)
+    return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=True)
 
 
 def causal_mask(past: int, length: int, device: torch.device) -> Tensor | None:

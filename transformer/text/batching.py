@@ -1,8 +1,8 @@
 """Batches of about equal size in tokens, in shapes from a grid, in an order that a seed fixes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,28 +31,53 @@ class Batch:
     label_positions: Tensor  # [n_target_tokens] where labels.flatten() is no padding
     n_source_tokens: int  # without padding, EOS counted
     n_target_tokens: int
+    # [n_links, 3] row, position in labels, position in source of pieces that translate each
+    # other, where the corpus has alignments; EOS has no links.
+    links: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Batch":
         """The batch on `device`."""
-        return Batch(
-            self.source.to(device, non_blocking=non_blocking),
-            self.target.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-            self.label_positions.to(device, non_blocking=non_blocking),
-            self.n_source_tokens,
-            self.n_target_tokens,
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory, from which copies to a GPU need not be waited for."""
+        return self._each(Tensor.pin_memory)
+
+    def split(self) -> tuple["Batch", "Batch"]:
+        """The first rows, at least half of them, and the others; padded as they are here.
+
+        Waits for the device. There must be two rows or more.
+        """
+        B, T = self.labels.shape
+        assert B > 1
+        middle = (B + 1) // 2
+        return self._rows(0, middle, T), self._rows(middle, B, T)
+
+    def _rows(self, start: int, stop: int, T: int) -> "Batch":
+        source = self.source[start:stop]
+        at = self.label_positions
+        positions = at[(at >= start * T) & (at < stop * T)] - start * T
+        links = self.links
+        if links is not None:
+            links = links[(links[:, 0] >= start) & (links[:, 0] < stop)]
+            links = links - links.new_tensor([start, 0, 0])
         return Batch(
-            self.source.pin_memory(),
-            self.target.pin_memory(),
-            self.labels.pin_memory(),
-            self.label_positions.pin_memory(),
-            self.n_source_tokens,
-            self.n_target_tokens,
+            source,
+            self.target[start:stop],
+            self.labels[start:stop],
+            positions,
+            int((source != PAD_ID).sum()),
+            len(positions),
+            links,
         )
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with `change` made to every tensor."""
+        fields: dict[str, Any] = {
+            name: change(value) if isinstance(value, Tensor) else value
+            for name, value in vars(self).items()
+        }
+        return Batch(**fields)
 
 
 class Split(Protocol):
@@ -83,16 +108,26 @@ def grid_length(n: int) -> int:
 
 
 def plan_epoch(
-    source_lengths: Lengths, target_lengths: Lengths, batch_tokens: int, seed: int, epoch: int
+    source_lengths: Lengths,
+    target_lengths: Lengths,
+    batch_tokens: int,
+    seed: int,
+    epoch: int,
+    *,
+    rows: Rows | None = None,
+    leg: int = 0,
 ) -> Plan:
     """The batches of an epoch: every row once, in an order that only (seed, epoch) change.
 
     A batch of n rows has n times its longer padded side at most `batch_tokens`; a row that is
-    longer than that stands alone.
+    longer than that stands alone. Where `batch_tokens` changes midway, what is left of the epoch
+    is planned anew: `leg` counts those changes, and `rows` are the ones left, in any order.
     """
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch])))
-    rows = generator.permutation(len(source_lengths))
-    batches = _cut(rows, source_lengths, target_lengths, batch_tokens)
+    entropy = [seed, epoch, leg] if leg else [seed, epoch]
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+    left = np.arange(len(source_lengths)) if rows is None else np.sort(rows)
+    shuffled = left[generator.permutation(len(left))]
+    batches = _cut(shuffled, source_lengths, target_lengths, batch_tokens)
     return [batches[i] for i in generator.permutation(len(batches))]
 
 

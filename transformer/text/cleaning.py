@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transformer.config import CleaningConfig
+
+Row = TypeVar("Row", bound=tuple[str, ...])  # source, target and what goes with them
 
 
 @dataclass
@@ -53,12 +55,14 @@ class CleaningReport:
         return cls(**counts)
 
 
-def clean(
-    pairs: Iterable[tuple[str, str]], config: CleaningConfig, report: CleaningReport
-) -> Iterator[tuple[str, str]]:
-    """The pairs that the rules on text keep; `report` counts all pairs and the dropped ones."""
+def clean(pairs: Iterable[Row], config: CleaningConfig, report: CleaningReport) -> Iterator[Row]:
+    """The pairs that the rules on text keep; `report` counts all pairs and the dropped ones.
+
+    What stands behind source and target in a row is kept or dropped with them.
+    """
     seen: set[bytes] = set()
-    for source, target in pairs:
+    for row in pairs:
+        source, target = row[:2]
         report.total += 1
         if config.empty and not (source.strip() and target.strip()):
             report.empty += 1
@@ -69,7 +73,7 @@ def clean(
                 report.duplicates += 1
                 continue
             seen.add(digest)
-        yield source, target
+        yield row
 
 
 def keep_by_length(

@@ -5,14 +5,22 @@ from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from transformer.config import DataConfig, FilesConfig, HubConfig, PhrasebookConfig
 from transformer.text.files import FilesCorpus, digest_file, read_lines, split_lines
 from transformer.text.hub import HubCorpus
 from transformer.text.phrasebook import phrasebook
 
-__all__ = ["SPLITS", "Corpus", "open_corpus", "read_lines", "split_lines"]
+__all__ = [
+    "SPLITS",
+    "Corpus",
+    "is_aligned",
+    "open_corpus",
+    "read_lines",
+    "split_lines",
+    "training_rows",
+]
 
 SPLITS = ("train", "valid", "test")
 
@@ -29,6 +37,16 @@ class Corpus(Protocol):
 
     def pairs(self, split: str) -> Iterator[tuple[str, str]]:
         """The pairs of a split, read as they are asked for; raises InputError."""
+
+
+def is_aligned(corpus: Corpus) -> TypeGuard[FilesCorpus]:
+    """Whether the training pairs have alignments."""
+    return isinstance(corpus, FilesCorpus) and corpus.aligned
+
+
+def training_rows(corpus: Corpus) -> Iterator[tuple[str, ...]]:
+    """The training pairs, each with the line of its alignment behind it where they have some."""
+    return corpus.aligned_pairs() if is_aligned(corpus) else corpus.pairs("train")
 
 
 def open_corpus(config: DataConfig, scratch: Path | None = None) -> Corpus:

@@ -12,11 +12,22 @@ import pyarrow as pa
 
 from transformer.config import CleaningConfig, DataConfig, TokenizerConfig, to_mapping
 from transformer.errors import InputError
+from transformer.text.alignment import piece_links
 from transformer.text.cache import cache_root, cached_folder
 from transformer.text.cleaning import CleaningReport, clean, keep_by_length
-from transformer.text.corpus import Corpus, open_corpus
-from transformer.text.encoded import IDS, EncodedSplit, TextFile, write_ids, write_text
-from transformer.text.tokenizer import Tokenizers, train_tokenizers
+from transformer.text.corpus import Corpus, is_aligned, open_corpus, training_rows
+from transformer.text.encoded import (
+    ALIGNED_IDS,
+    ALIGNED_TEXT,
+    IDS,
+    TEXT,
+    EncodedSplit,
+    TextFile,
+    write_ids,
+    write_text,
+)
+from transformer.text.tokenizer import Tokenizers
+from transformer.text.vocabulary import build_tokenizers, tokenizer_key
 
 __all__ = ["EncodedSplit", "PreparedData", "prepare_data"]
 
@@ -70,7 +81,7 @@ def _key(corpus: Corpus, data: DataConfig, tokenizer: TokenizerConfig) -> str:
         "format": FORMAT,
         "corpus": corpus.fingerprint,
         "cleaning": to_mapping(data.cleaning),
-        "tokenizer": to_mapping(tokenizer),
+        "tokenizer": tokenizer_key(tokenizer),
     }
     text = json.dumps(settings, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -89,14 +100,15 @@ def _build(folder: Path, data: DataConfig, tokenizer: TokenizerConfig) -> None:
         if corpus.has_split(split)
     }
     report = CleaningReport()
-    pairs = clean(corpus.pairs("train"), data.cleaning, report)
-    train = write_text(scratch / "train.arrow", pairs)
+    rows = clean(training_rows(corpus), data.cleaning, report)
+    text_features, id_features = (ALIGNED_TEXT, ALIGNED_IDS) if is_aligned(corpus) else (TEXT, IDS)
+    train = write_text(scratch / "train.arrow", rows, text_features)
     _check_kept(len(train), report)
-    LOGGER.info("learning pieces from %d sentence pairs", min(len(train), tokenizer.sample_size))
-    tokenizers = train_tokenizers(train, tokenizer)
+    tokenizers = build_tokenizers(train, tokenizer)
     tokenizers.save(folder / TOKENIZER)
     LOGGER.info("encoding %d sentence pairs", len(train))
-    write_ids(_ids_file(folder, "train"), _kept(_encode(train, tokenizers), data.cleaning, report))
+    tables = _kept(_encode(train, tokenizers), data.cleaning, report)
+    write_ids(_ids_file(folder, "train"), tables, id_features)
     _check_kept(report.kept, report)
     write_ids(_ids_file(folder, "valid"), _encode(evaluation["valid"], tokenizers))
     (folder / REPORT).write_text(json.dumps(report.to_dict()), encoding="utf-8")
@@ -104,12 +116,14 @@ def _build(folder: Path, data: DataConfig, tokenizer: TokenizerConfig) -> None:
 
 
 def _encode(text: TextFile, tokenizers: Tokenizers) -> Iterator[pa.Table]:
-    for sources, targets in text.blocks():
+    for sources, targets, *alignments in text.blocks():
         columns = {
             "source": tokenizers.source.encode(sources),
             "target": tokenizers.target.encode(targets),
         }
-        yield pa.table(columns, schema=IDS.arrow_schema)
+        if alignments:
+            columns["links"] = list(piece_links(tokenizers, sources, targets, *alignments))
+        yield pa.table(columns, schema=(ALIGNED_IDS if alignments else IDS).arrow_schema)
 
 
 def _kept(
@@ -118,7 +132,7 @@ def _kept(
     """The rows of each table that the rules on length keep."""
     for table in tables:
         source, target = (
-            table[side].combine_chunks().value_lengths().to_numpy() for side in table.column_names
+            table[side].combine_chunks().value_lengths().to_numpy() for side in ("source", "target")
         )
         kept = keep_by_length(source, target, config, report)
         yield table.filter(pa.array(kept))

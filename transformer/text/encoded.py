@@ -17,9 +17,13 @@ from transformer.text.batching import Batch, Lengths, Rows, grid_length
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 TEXT = datasets.Features({side: datasets.Value("string") for side in ("source", "target")})
+ALIGNED_TEXT = datasets.Features({**TEXT, "alignment": datasets.Value("string")})
 IDS = datasets.Features(
     {side: datasets.List(datasets.Value("int32")) for side in ("source", "target")}
 )
+# The links of a pair are blocks of linked pieces, as `piece_links` makes them, one after another.
+ALIGNED_IDS = datasets.Features({**IDS, "links": datasets.List(datasets.Value("int32"))})
+BLOCK = 4  # numbers of a block
 READ_ROWS = 10_000  # pairs handled at once
 # Rows of one Arrow chunk: few chunks make a batch fast to gather, small ones take less memory.
 CHUNK_ROWS = 100_000
@@ -35,13 +39,13 @@ class TextFile:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for sources, targets in self.blocks():
+        for sources, targets, *_ in self.blocks():
             yield from zip(sources, targets, strict=True)
 
-    def blocks(self) -> Iterator[tuple[list[str], list[str]]]:
-        """The sources and the targets of successive runs of pairs."""
+    def blocks(self) -> Iterator[list[list[str]]]:
+        """Sources, targets and, where there are some, alignments of successive runs of pairs."""
         for table in self._rows.with_format("arrow").iter(batch_size=READ_ROWS):
-            yield table["source"].to_pylist(), table["target"].to_pylist()
+            yield [column.to_pylist() for column in table.columns]
 
 
 class EncodedSplit:
@@ -52,6 +56,8 @@ class EncodedSplit:
         table = datasets.Dataset.from_file(str(file)).data
         self._source = _Ragged(table["source"])
         self._target = _Ragged(table["target"])
+        self.aligned = "links" in table.column_names  # then batches have links
+        self._links = _Ragged(table["links"]) if self.aligned else None
         self.source_lengths: Lengths = self._source.lengths + 1  # with EOS
         self.target_lengths: Lengths = self._target.lengths + 1
 
@@ -77,6 +83,7 @@ class EncodedSplit:
             torch.from_numpy(np.flatnonzero(labels != PAD_ID)),
             int(source_lengths.sum()),
             int(target_lengths.sum()),
+            None if self._links is None else torch.from_numpy(_unfold(self._links.blocks(rows))),
         )
 
 
@@ -104,22 +111,43 @@ class _Ragged:
             padded[mask] = self._values[chunk][at[inside[members]]]
         return padded
 
+    def blocks(self, rows: Rows) -> NDArray[np.int64]:
+        """int64 [blocks, 1 + BLOCK]: the place in `rows` of each block in their lists, and it."""
+        lengths = self.lengths[rows]
+        width = int(lengths.max())
+        values = self.padded(rows, width)[np.arange(width) < lengths[:, None]]
+        owners = np.repeat(np.arange(len(rows)), lengths // BLOCK)
+        return np.concatenate([owners[:, None], values.reshape(-1, BLOCK)], axis=1)
 
-def write_text(file: Path, pairs: Iterable[tuple[str, str]]) -> TextFile:
-    """Write pairs of text as they come, and open the file."""
-    remaining = iter(pairs)
-    with ArrowWriter(features=TEXT, path=str(file)) as writer:
+
+def _unfold(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The links [n_links, 3] of `Batch` in blocks [n, 5] of row, target and source pieces."""
+    row, target, target_stop, source, source_stop = blocks.T
+    width = source_stop - source
+    sizes = (target_stop - target) * width
+    block = np.repeat(np.arange(len(blocks)), sizes)
+    place = np.arange(len(block)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its block
+    down, across = np.divmod(place, width[block])
+    return np.stack([row[block], target[block] + down, source[block] + across], axis=1)
+
+
+def write_text(
+    file: Path, rows: Iterable[tuple[str, ...]], features: datasets.Features = TEXT
+) -> TextFile:
+    """Write pairs of text as they come, or what else `features` has, and open the file."""
+    remaining = iter(rows)
+    with ArrowWriter(features=features, path=str(file)) as writer:
         while block := list(islice(remaining, READ_ROWS)):
-            sources, targets = zip(*block, strict=True)
-            table = pa.table({"source": sources, "target": targets}, schema=TEXT.arrow_schema)
+            columns = dict(zip(features, zip(*block, strict=True), strict=True))
+            table = pa.table(columns, schema=features.arrow_schema)
             writer.write_table(table, writer_batch_size=len(table))
         writer.finalize()
     return TextFile(file)
 
 
-def write_ids(file: Path, tables: Iterable[pa.Table]) -> None:
+def write_ids(file: Path, tables: Iterable[pa.Table], features: datasets.Features = IDS) -> None:
     """Write tables of ids as they come, a chunk as soon as it is full."""
-    with ArrowWriter(features=IDS, path=str(file)) as writer:
+    with ArrowWriter(features=features, path=str(file)) as writer:
         for table in _regroup(tables):
             writer.write_table(table, writer_batch_size=len(table))
         writer.finalize()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from io import BufferedReader
 from itertools import zip_longest
@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from transformer.config import FilesConfig
 from transformer.errors import InputError
+from transformer.text.alignment import check_alignment
 
 BOM = b"\xef\xbb\xbf"
 
@@ -68,6 +69,27 @@ def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
         yield source_line, target_line
 
 
+def read_aligned(source: Path, target: Path, alignment: Path) -> Iterator[tuple[str, str, str]]:
+    """The lines of three files side by side; the third holds the alignments of the pairs.
+
+    InputError where the numbers of lines differ or a line is no alignment of its pair.
+    """
+    rows = zip_longest(read_pairs(source, target), read_lines(alignment))
+    for number, (pair, links) in enumerate(rows, start=1):
+        if pair is None or links is None:
+            longer = number + sum(1 for _ in rows)
+            n, m = (number - 1, longer) if links is None else (longer, number - 1)
+            raise InputError(
+                f"{alignment} has {n} lines but {source} has {m}; it must hold a line for each "
+                "pair, if only an empty one"
+            )
+        try:
+            check_alignment(links, *pair)
+        except InputError as error:
+            raise InputError(f"{alignment}, line {number}: {error}") from error
+        yield *pair, links
+
+
 def digest_file(path: Path) -> bytes:
     """The BLAKE2b digest of a file's content; InputError where it cannot be read."""
     with _open(path) as stream:
@@ -86,8 +108,11 @@ class FilesCorpus:
         digest = hashlib.blake2b(digest_size=16)
         for split in ("train", "valid", "test"):
             for stem in self._stems(split):
-                with naming(f"data.{split}={stem}"):
-                    parts = [split.encode(), *map(digest_file, self._sides(stem))]
+                files = list(self._sides(stem))
+                if split == "train" and self.aligned:
+                    files.append(self._alignment(stem))
+                with self._naming(split, stem):
+                    parts = [split.encode(), *map(digest_file, files)]
                 digest.update(b"".join(parts))
         return digest.hexdigest()
 
@@ -96,8 +121,27 @@ class FilesCorpus:
 
     def pairs(self, split: str) -> Iterator[tuple[str, str]]:
         for stem in self._stems(split):
-            with naming(f"data.{split}={stem}"):
+            with self._naming(split, stem):
                 yield from read_pairs(*self._sides(stem))
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the training pairs have alignments."""
+        return self._config.alignment is not None
+
+    def aligned_pairs(self) -> Iterator[tuple[str, str, str]]:
+        """The training pairs, each with the line of its alignment, where they have some."""
+        for stem in self._stems("train"):
+            with self._naming("train", stem):
+                yield from read_aligned(*self._sides(stem), self._alignment(stem))
+
+    def _naming(self, split: str, stem: str) -> AbstractContextManager[None]:
+        aligned = split == "train" and self.aligned
+        and_alignment = f" with data.alignment={self._config.alignment}" if aligned else ""
+        return naming(f"data.{split}={stem}{and_alignment}")
+
+    def _alignment(self, stem: str) -> Path:
+        return Path(f"{Path(stem).expanduser()}.{self._config.alignment}")
 
     def _stems(self, split: str) -> list[str]:
         if split == "train":

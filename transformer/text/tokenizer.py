@@ -68,6 +68,12 @@ class Tokenizer:
         """The pieces as SentencePiece writes them, with its mark of a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]
 
+    def is_text(self, id_: int) -> bool:
+        """Whether the piece stands for its own letters: it is neither special nor a byte."""
+        processor = self._processor
+        unwritten = (processor.is_control, processor.is_unknown, processor.is_byte)
+        return not any(is_kind(id_) for is_kind in unwritten)
+
 
 class Tokenizers:
     """The tokenizers of both sides; joint ones are one and the same object."""
@@ -113,14 +119,14 @@ def train_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
     """
     _check_symbols(config)
     if config.joint:
-        joint = _train(chain.from_iterable(_sample(pairs, config)), config, "the text")
+        joint = _train(chain.from_iterable(sample(pairs, config)), config, "the text")
         return Tokenizers(joint, joint)
-    source = _train((source for source, _ in _sample(pairs, config)), config, "the source text")
-    target = _train((target for _, target in _sample(pairs, config)), config, "the target text")
+    source = _train((source for source, _ in sample(pairs, config)), config, "the source text")
+    target = _train((target for _, target in sample(pairs, config)), config, "the target text")
     return Tokenizers(source, target)
 
 
-def _sample(pairs: Pairs, config: TokenizerConfig) -> Iterator[tuple[str, str]]:
+def sample(pairs: Pairs, config: TokenizerConfig) -> Iterator[tuple[str, str]]:
     """`config.sample_size` pairs drawn without replacement, in their order; all if fewer."""
     if len(pairs) <= config.sample_size:
         return iter(pairs)
@@ -131,28 +137,43 @@ def _sample(pairs: Pairs, config: TokenizerConfig) -> Iterator[tuple[str, str]]:
 
 
 def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenizer:
-    model = io.BytesIO()
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_in_parts(lines),
-            model_writer=model,
-            model_type=config.kind.value,
-            vocab_size=config.vocab_size,
-            character_coverage=config.character_coverage,
-            byte_fallback=config.byte_fallback,
-            user_defined_symbols=config.user_symbols,
-            normalization_rule_name=config.normalization.value,
-            max_sentence_length=4 * _PART,  # in bytes; longer lines would be skipped
-            num_threads=_TRAINING_THREADS,
-            pad_id=PAD_ID,
-            unk_id=UNK_ID,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            minloglevel=3,
-        )
+        return Tokenizer(learn(lines, config))
     except RuntimeError as error:
         raise InputError(_explain(str(error), config, name)) from error
-    return Tokenizer(model.getvalue())
+
+
+def learn(lines: Iterable[str], config: TokenizerConfig, *, fewer: bool = False) -> bytes:
+    """A SentencePiece model; RuntimeError of SentencePiece where it cannot learn one.
+
+    With `fewer`, a text that yields less than `config.vocab_size` pieces gives what it has.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=_in_parts(lines),
+        model_writer=model,
+        model_type=config.kind.value,
+        vocab_size=config.vocab_size,
+        hard_vocab_limit=not fewer,
+        character_coverage=config.character_coverage,
+        byte_fallback=config.byte_fallback,
+        user_defined_symbols=config.user_symbols,
+        normalization_rule_name=config.normalization.value,
+        max_sentence_length=4 * _PART,  # in bytes; longer lines would be skipped
+        num_threads=_TRAINING_THREADS,
+        pad_id=PAD_ID,
+        unk_id=UNK_ID,
+        bos_id=BOS_ID,
+        eos_id=EOS_ID,
+        minloglevel=3,
+    )
+    return model.getvalue()
+
+
+def n_required(message: str) -> int | None:
+    """How many pieces the characters need, where SentencePiece says it was given fewer."""
+    found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
+    return int(found[1]) if found else None
 
 
 def _in_parts(lines: Iterable[str]) -> Iterator[str]:
@@ -167,10 +188,10 @@ def _explain(message: str, config: TokenizerConfig, name: str) -> str:
     setting = f"tokenizer.vocab_size={config.vocab_size}"
     if found := re.search(r"Vocabulary size too high .*<= (\d+)", message):
         return f"{setting} is too large for {name}; the largest that fits is {found[1]}"
-    if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+    if (required := n_required(message)) is not None:
         return (
             f"{setting} is too small for the characters of {name}; the smallest that fits is "
-            f"{found[1]}, or lower tokenizer.character_coverage={config.character_coverage}"
+            f"{required}, or lower tokenizer.character_coverage={config.character_coverage}"
         )
     smallest = _n_fixed_pieces(config)
     if config.kind is TokenizerKind.char and config.vocab_size < smallest:

@@ -1,11 +1,16 @@
 """The training objective, fused with the output layer."""
 
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-CHUNK = 512  # positions whose logits are in memory at a time
+from transformer.model import Transformer
+from transformer.text.batching import Batch
+
+CHUNK = 512  # rows of logits that are in memory at a time
 # Gradients of logits are near 1 / V; times this they stay within the normal numbers of fp16.
 HALF_SCALE = 1024.0
 
@@ -13,16 +18,47 @@ HALF_SCALE = 1024.0
 class TokenLoss(NamedTuple):
     """Sums over the labels, in nats."""
 
-    smoothed: Tensor  # to be minimised: cross-entropy with the smoothed labels
+    smoothed: Tensor  # to be minimised: cross-entropy with the smoothed labels, and what is beside
     nll: Tensor  # negative log-likelihood of the labels, without smoothing; carries no gradient
+
+
+Objective = Callable[[Transformer, Batch], TokenLoss]  # of a batch on the model's device
+
+
+class Criterion(Protocol):
+    """The loss of some labels of a batch, made from their logits."""
+
+    def __call__(
+        self, logits: Tensor, part: slice, *, needed: bool
+    ) -> tuple[TokenLoss, Tensor | None]:
+        """The loss of the labels `part` and, where `needed`, its gradient at `logits` [n, ..., V].
+
+        `logits` may be overwritten.
+        """
+
+
+def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> TokenLoss:
+    """The loss of `batch` on the model's device, summed over its labels."""
+    hidden = model.hidden(batch.target, model.start(batch.source))
+    # Only real labels meet the output layer, whose matrix product is the largest of all.
+    hidden = hidden.flatten(0, 1).index_select(0, batch.label_positions)  # [N, D]
+    labels = batch.labels.flatten().index_select(0, batch.label_positions)
+    return token_loss(hidden, model.output.weight, labels, smoothing)
 
 
 def token_loss(hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float) -> TokenLoss:
     """The loss of `labels` [N] under the logits `hidden` [N, D] @ `weight` [V, D] transposed.
 
     Smoothing gives the label 1 - e and spreads e evenly over V (Szegedy et al., 2016, section 7).
+    """
+    return chunked_loss(hidden, weight, LabelCriterion(labels, smoothing))
+
+
+def chunked_loss(hidden: Tensor, weight: Tensor, criterion: Criterion) -> TokenLoss:
+    """What `criterion` says of the logits `hidden` [N, ..., D] @ `weight` [V, D] transposed.
+
     The logits of a whole batch never exist at once: their gradient is made in the forward pass,
-    CHUNK positions at a time, in the arithmetic of the autocast in force.
+    CHUNK rows at a time, in the arithmetic of the autocast in force.
     """
     device_type = hidden.device.type
     dtype = hidden.dtype
@@ -31,78 +67,118 @@ def token_loss(hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float)
     # Inside the function, gradients are never enabled and `needs_input_grad` does not tell.
     needed = torch.is_grad_enabled()
     return TokenLoss(
-        *FusedLoss.apply(  # type: ignore[no-untyped-call]
-            hidden, weight, labels, smoothing, dtype, needed
-        )
+        *FusedLoss.apply(hidden, weight, criterion, dtype, needed)  # type: ignore[no-untyped-call]
     )
 
 
 class FusedLoss(torch.autograd.Function):
-    """Smoothed loss and NLL of an output layer, with gradients for its input and its weight."""
+    """Loss and NLL at an output layer, with gradients for its input and its weight."""
 
     @staticmethod
     def forward(
         ctx: Any,
         hidden: Tensor,
         weight: Tensor,
-        labels: Tensor,
-        smoothing: float,
+        criterion: Criterion,
         dtype: torch.dtype,
         needed: bool,
     ) -> tuple[Tensor, Tensor]:
         needed = needed and any(ctx.needs_input_grad)
+        size = max(1, CHUNK // math.prod(hidden.shape[1:-1]))
+        parts = [slice(start, start + size) for start in range(0, len(hidden), size)]
         with torch.autocast(hidden.device.type, enabled=False):
-            work = Output(weight, smoothing, dtype, needed)
-            gradients = [
-                work.add(hidden[i : i + CHUNK].to(dtype), labels[i : i + CHUNK])
-                for i in range(0, len(labels), CHUNK)
-            ]
+            work = Output(weight, criterion, dtype, needed)
+            gradients = [work.add(hidden[part].to(dtype), part) for part in parts]
         if needed:
             hidden_gradient = torch.cat(gradients).to(hidden.dtype)
             ctx.save_for_backward(hidden_gradient, work.gradient)
         ctx.mark_non_differentiable(work.nll)
-        return work.loss(), work.nll
+        return work.smoothed, work.nll
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         factor = gradients[0]
-        return hidden_gradient * factor, weight_gradient * factor, None, None, None, None
+        return hidden_gradient * factor, weight_gradient * factor, None, None, None
 
 
 class Output:
     """The output layer at work on chunks: what it has summed up so far."""
 
-    def __init__(self, weight: Tensor, smoothing: float, dtype: torch.dtype, needed: bool) -> None:
+    def __init__(
+        self, weight: Tensor, criterion: Criterion, dtype: torch.dtype, needed: bool
+    ) -> None:
         self.weight = weight.to(dtype)
-        self.smoothing = smoothing
-        self.scale = HALF_SCALE if dtype is torch.float16 else 1.0
+        self.criterion = criterion
         # Sums are in fp32 where the arithmetic is half precision, else as precise as the weights.
         self.gradient = torch.zeros_like(weight) if needed else None
+        self.smoothed = weight.new_zeros(())
         self.nll = weight.new_zeros(())
-        self.uniform = weight.new_zeros(())  # cross-entropy with uniform labels
 
-    def loss(self) -> Tensor:
-        """The smoothed loss of all chunks."""
-        return (1 - self.smoothing) * self.nll + self.smoothing * self.uniform
-
-    def add(self, x: Tensor, labels: Tensor) -> Tensor:
-        """The gradient [N, D] at a chunk's `x` (empty where none is needed)."""
-        logits = (x @ self.weight.t()).to(self.nll.dtype)  # [N, V]
-        normalizer = logits.logsumexp(-1, keepdim=True)
-        self.nll += (normalizer - logits.gather(1, labels[:, None])).sum()
-        self.uniform += (normalizer[:, 0] - logits.mean(-1)).sum()
-        if self.gradient is None:
+    def add(self, x: Tensor, part: slice) -> Tensor:
+        """The gradient at a chunk's `x` [n, ..., D] (empty where none is needed)."""
+        logits = (x @ self.weight.t()).to(self.nll.dtype)  # [n, ..., V]
+        loss, delta = self.criterion(logits, part, needed=self.gradient is not None)
+        self.smoothed += loss.smoothed
+        self.nll += loss.nll
+        if self.gradient is None or delta is None:
             return x[:0]
+        gradient = self._back(x.flatten(0, -2), delta.flatten(0, -2), self.gradient)
+        return gradient.view_as(x)
+
+    def _back(self, x: Tensor, delta: Tensor, total: Tensor) -> Tensor:
+        """The gradient at `x` from that at its logits; the gradient at the weight joins `total`."""
+        if x.dtype is total.dtype:
+            total.addmm_(delta.t(), x)
+            return delta @ self.weight
+        if x.dtype is not torch.float16:
+            delta = delta.to(x.dtype)
+            total += (delta.t() @ x).to(total.dtype)
+            return delta @ self.weight
+        # The largest of the label loss is at most 1; that of other losses may be any.
+        scale = HALF_SCALE / torch.linalg.vector_norm(delta, math.inf).clamp(min=1)
+        delta = delta.mul_(scale).to(x.dtype)
+        # `x` takes the scale back: the sum over a frequent label's positions would overflow.
+        total += (delta.t() @ (x / scale)).to(total.dtype)
+        return (delta @ self.weight).to(total.dtype).div_(scale)
+
+
+class LabelCriterion:
+    """Cross-entropy with smoothed labels [N]; its gradient is made by hand, in place."""
+
+    def __init__(self, labels: Tensor, smoothing: float) -> None:
+        self.labels = labels
+        self.smoothing = smoothing
+
+    def __call__(
+        self, logits: Tensor, part: slice, *, needed: bool
+    ) -> tuple[TokenLoss, Tensor | None]:
+        """The loss of the labels `part` and its gradient at `logits` [n, V], in their place."""
+        labels = self.labels[part, None]  # [n, 1]
+        normalizer = logits.logsumexp(-1, keepdim=True)
+        nll = (normalizer - logits.gather(1, labels)).sum()
+        uniform = (normalizer[:, 0] - logits.mean(-1)).sum()  # cross-entropy with uniform labels
+        loss = TokenLoss((1 - self.smoothing) * nll + self.smoothing * uniform, nll)
+        if not needed:
+            return loss, None
         delta = logits.sub_(normalizer).exp_().sub_(self.smoothing / logits.shape[1])
-        delta.scatter_add_(1, labels[:, None], torch.full_like(normalizer, self.smoothing - 1))
-        if self.scale != 1:
-            delta *= self.scale
-        delta = delta.to(x.dtype)
-        if x.dtype is self.gradient.dtype:
-            self.gradient.addmm_(delta.t(), x)
-        else:
-            # `x` takes the scale back: the sum over a frequent label's positions would overflow.
-            self.gradient += (delta.t() @ (x / self.scale)).to(self.gradient.dtype)
-        gradient = delta @ self.weight
-        return gradient if self.scale == 1 else gradient.float() / self.scale
+        delta.scatter_add_(1, labels, torch.full_like(normalizer, self.smoothing - 1))
+        return loss, delta
+
+
+class DerivedCriterion:
+    """A criterion from a loss alone, whose gradient autograd derives a chunk at a time."""
+
+    def __init__(self, loss: Callable[[Tensor, slice], TokenLoss]) -> None:
+        self.loss = loss
+
+    def __call__(
+        self, logits: Tensor, part: slice, *, needed: bool
+    ) -> tuple[TokenLoss, Tensor | None]:
+        """The loss of the labels `part` and its gradient at `logits` [n, ..., V]."""
+        with torch.set_grad_enabled(needed):
+            loss = self.loss(logits.requires_grad_(needed), part)
+        if not needed:
+            return loss, None
+        (delta,) = torch.autograd.grad(loss.smoothed, logits)
+        return TokenLoss(loss.smoothed.detach(), loss.nll.detach()), delta

@@ -1,9 +1,10 @@
-"""The learning rate as a pure function of the update's number."""
+"""The learning rate as a pure function of the update's number, and what validations make of it."""
 
 import math
 from collections.abc import Callable
 
 from transformer.config import OptimConfig, Schedule
+from transformer.errors import require
 
 
 def inverse_sqrt(update: int, warmup: int) -> float:
@@ -21,8 +22,28 @@ def cosine(update: int, warmup: int, max_updates: int) -> float:
     """
     if update <= warmup:
         return update / warmup
-    progress = min(1.0, (update - warmup) / max(1, max_updates - warmup))
-    return (1 + math.cos(math.pi * progress)) / 2
+    return (1 + math.cos(math.pi * progress(update, warmup, max_updates))) / 2
+
+
+def linear(update: int, warmup: int, max_updates: int) -> float:
+    """Learning-rate factor of the 1-based `update`: up linearly to 1, then linearly to 0.
+
+    Devlin et al., 2019, appendix A.2.
+    """
+    if update <= warmup:
+        return update / warmup
+    return 1 - progress(update, warmup, max_updates)
+
+
+def wsd(update: int, warmup: int, decay_updates: int, max_updates: int) -> float:
+    """Learning-rate factor of the 1-based `update`: up linearly to 1, 1, then linearly to 0.
+
+    Hu et al., 2024, section 4 (warmup-stable-decay); their decay is exponential, over the last
+    `decay_updates` of `max_updates` like this one.
+    """
+    if update <= warmup:
+        return update / warmup
+    return 1 - progress(update, max_updates - decay_updates, max_updates)
 
 
 def constant(update: int, warmup: int) -> float:
@@ -30,17 +51,67 @@ def constant(update: int, warmup: int) -> float:
     return min(1.0, update / max(1, warmup))
 
 
+def progress(update: int, start: int, end: int) -> float:
+    """How far `update` lies on the way from `start` to `end`, in [0, 1]."""
+    return min(1.0, max(0, update - start) / max(1, end - start))
+
+
 def build_schedule(config: OptimConfig, max_updates: int) -> Callable[[int], float]:
-    """The learning rate of the 1-based number of an update."""
+    """The learning rate of the 1-based number of an update.
+
+    For Schedule.plateau that is without the factor of `Plateau`. Raises InputError where the decay
+    of Schedule.wsd is longer than what `max_updates` leave after the warm-up.
+    """
+    warmup, decay_updates = config.warmup, config.decay_updates
+    require(
+        config.schedule is not Schedule.wsd or decay_updates <= max_updates - warmup,
+        f"optim.decay_updates={decay_updates} and optim.warmup={warmup} are together more than "
+        f"training.max_updates={max_updates}, within which optim.schedule=wsd has both",
+    )
 
     def rate(update: int) -> float:
         match config.schedule:
             case Schedule.inverse_sqrt:
-                factor = inverse_sqrt(update, config.warmup)
+                factor = inverse_sqrt(update, warmup)
             case Schedule.cosine:
-                factor = cosine(update, config.warmup, max_updates)
-            case Schedule.constant:
-                factor = constant(update, config.warmup)
+                factor = cosine(update, warmup, max_updates)
+            case Schedule.linear:
+                factor = linear(update, warmup, max_updates)
+            case Schedule.wsd:
+                factor = wsd(update, warmup, decay_updates, max_updates)
+            case Schedule.constant | Schedule.plateau:
+                factor = constant(update, warmup)
         return config.lr * factor
 
     return rate
+
+
+class Plateau:
+    """What the learning rate is multiplied by because validations stopped getting better.
+
+    It is 1 for all schedules but Schedule.plateau.
+    """
+
+    def __init__(self, config: OptimConfig) -> None:
+        self.is_on = config.schedule is Schedule.plateau
+        self.reduction = config.plateau_factor
+        self.patience = config.plateau_patience
+        self._factor = 1.0
+
+    @property
+    def factor(self) -> float:
+        """In (0, 1]."""
+        return self._factor if self.is_on else 1.0
+
+    def validated(self, stale: int) -> None:
+        """Count a validation; the best one so far is `stale` validations ago (0: it is this)."""
+        if stale > 0 and stale % self.patience == 0:
+            self._factor *= self.reduction
+
+    def state(self) -> dict[str, float]:
+        """What `load_state` takes up in a resumed run."""
+        return {"factor": self._factor}
+
+    def load_state(self, state: dict[str, float]) -> None:
+        """Take up the state that `state` gave."""
+        self._factor = state["factor"]

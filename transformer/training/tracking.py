@@ -1,112 +1,220 @@
 """What a run tells while it trains: log lines, a progress display, TensorBoard."""
 
 import logging
+import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from transformer.text.batching import Batch
+from transformer.training.curves import Curves
+from transformer.training.display import Display, log_to
+from transformer.training.stream import UpdateBatches
 from transformer.training.update import UpdateResult
 from transformer.training.validation import Validation
+
+__all__ = ["SilentTracker", "Tracker", "Window", "log_to", "peak_memory"]
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
 class Window:
-    """Sums over the updates since the last log line; tensors stay on their device."""
+    """Sums over the updates since the last log line, of all processes.
 
-    n_source_tokens: int = 0  # without padding, EOS counted
-    n_target_tokens: int = 0
-    n_padded_tokens: int = 0  # of both sides, padding included
-    nll: list[Tensor] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
+    Tensors stay on their device, unread, until somebody asks for the state or the scalars.
+    """
 
-    def add(self, batches: Sequence[Batch], result: UpdateResult) -> None:
+    def __init__(self) -> None:
+        self.n_source_tokens = 0  # without padding, EOS counted
+        self.n_target_tokens = 0
+        self.n_padded_tokens = 0  # of both sides, padding included
+        self.nll: list[Tensor] = []  # of each update
+        self.skipped: list[Tensor] = []
+        self.n_labels: list[int] = []
+        # Of the window's updates before this process, which say nothing of its speed.
+        self.n_source_before = 0
+        self.n_target_before = 0
+        self.started = time.perf_counter()
+
+    def add(self, work: UpdateBatches, result: UpdateResult) -> None:
         """Count one update."""
-        for batch in batches:
-            self.n_source_tokens += batch.n_source_tokens
-            self.n_target_tokens += batch.n_target_tokens
-            self.n_padded_tokens += batch.source.numel() + batch.labels.numel()
-        self.nll.append(result.nll)
+        self.n_source_tokens += work.n_source_tokens
+        self.n_target_tokens += work.n_target_tokens
+        self.n_padded_tokens += work.n_padded_tokens
+        self.nll.append(result.nll.detach())
+        self.skipped.append(result.skipped.detach())
+        self.n_labels.append(work.n_target_tokens)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to log the same loss; waits for the device."""
+        return {
+            "n_source_tokens": self.n_source_tokens,
+            "n_target_tokens": self.n_target_tokens,
+            "n_padded_tokens": self.n_padded_tokens,
+            "nll": _on_cpu(self.nll),
+            "skipped": _on_cpu(self.skipped),
+            "n_labels": list(self.n_labels),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state` gave."""
+        self.n_source_tokens = self.n_source_before = state["n_source_tokens"]
+        self.n_target_tokens = self.n_target_before = state["n_target_tokens"]
+        self.n_padded_tokens = state["n_padded_tokens"]
+        self.nll, self.skipped = list(state["nll"]), list(state["skipped"])
+        self.n_labels = list(state["n_labels"])
+
+    def n_skipped(self) -> int:
+        """How many of the updates were skipped; waits for the device."""
+        return int(_on_cpu(self.skipped).sum())
+
+    def loss(self) -> float:
+        """Nats a label over the updates that were not skipped; NaN where there are none."""
+        taken = _on_cpu(self.skipped) == 0
+        n_labels = torch.tensor(self.n_labels, dtype=torch.float64)[taken].sum()
+        return float(_on_cpu(self.nll)[taken].sum() / n_labels)
 
     def scalars(self, result: UpdateResult) -> dict[str, float]:
         """What TensorBoard shows of these updates; `result` is the last one's."""
         seconds = time.perf_counter() - self.started
-        loss = float(torch.stack(self.nll).sum()) / self.n_target_tokens
+        loss = self.loss()
         real = self.n_source_tokens + self.n_target_tokens
         return {
             "train/loss": loss,
-            "train/perplexity": float(torch.tensor(loss).exp()),
+            "train/perplexity": math.exp(loss) if loss < 700 else math.inf,
             "train/learning_rate": result.lr,
             "train/gradient_norm": float(result.gradient_norm),
-            "speed/source_tokens_per_s": self.n_source_tokens / seconds,
-            "speed/target_tokens_per_s": self.n_target_tokens / seconds,
+            "speed/source_tokens_per_s": (self.n_source_tokens - self.n_source_before) / seconds,
+            "speed/target_tokens_per_s": (self.n_target_tokens - self.n_target_before) / seconds,
             "speed/padding_share": 1 - real / self.n_padded_tokens,
             "memory/gb": peak_memory() / 1e9,
         }
 
 
-class Tracker:
+def _on_cpu(values: list[Tensor]) -> Tensor:
+    """float64 [n] of n numbers, which may lie on several devices."""
+    if not values:
+        return torch.zeros(0, dtype=torch.float64)
+    # A stack of each device's values is one copy of them; a copy of each would be many.
+    parts: dict[torch.device, list[int]] = {}
+    for i, value in enumerate(values):
+        parts.setdefault(value.device, []).append(i)
+    gathered = torch.empty(len(values), dtype=torch.float64)
+    for indices in parts.values():
+        gathered[indices] = torch.stack([values[i] for i in indices]).double().cpu()
+    return gathered
+
+
+class SilentTracker:
+    """What takes the place of a Tracker in all processes but the first: it tells nothing."""
+
+    def update(self, work: UpdateBatches, result: UpdateResult, share_done: float) -> None:
+        """Do nothing."""
+
+    def validation(self, number: int, found: Validation, samples: list[str], best: str) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: the first process saves the state."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Does nothing."""
+        yield
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Tracker(SilentTracker):
     """Takes what the trainer tells to the log, the display and TensorBoard."""
 
     def __init__(self, tensorboard: Path, update: int, log_every: int) -> None:
         self.log_every = log_every
-        # Points after `update` are of a run that was cut off: they will be made again.
-        self.writer = SummaryWriter(str(tensorboard), purge_step=update + 1)
+        self.curves = Curves(tensorboard, update)
         self.window = Window()
+        self.n_skipped = 0  # updates, before the window
+        # What `finish` has to tell: the last update, where no line was logged after it.
+        self.pending: tuple[int, UpdateResult, float] | None = None
         self.display = Display()
         self.best = "-"
 
-    def update(
-        self, number: int, batches: Sequence[Batch], result: UpdateResult, share_done: float
-    ) -> None:
-        """Tell of update `number`."""
-        self.window.add(batches, result)
+    def update(self, work: UpdateBatches, result: UpdateResult, share_done: float) -> None:
+        """Tell of an update."""
+        number = work.position.update
+        self.window.add(work, result)
+        self.pending = number, result, share_done
         if number % self.log_every:
             self.display.show(share_done)
             return
-        scalars = self.window.scalars(result)
+        self.finish()
+        self.n_skipped += self.window.n_skipped()
         self.window = Window()
-        for name, value in scalars.items():
-            self.writer.add_scalar(name, value, number)
+
+    def finish(self) -> None:
+        """Log the updates since the last line, where there are any.
+
+        They stay in the window, so that the state is that of a run which goes on.
+        """
+        if self.pending is None:
+            return
+        (number, result, share_done), self.pending = self.pending, None
+        scalars = self.window.scalars(result)
+        n_skipped = self.window.n_skipped()
+        total = {"train/skipped_updates": float(self.n_skipped + n_skipped)}
+        self.curves.add_scalars(scalars | total, number)
         line = (
             f"update {number}  loss {scalars['train/loss']:.3f}  "
             f"{scalars['speed/target_tokens_per_s']:,.0f} target tokens/s"
         )
         self.display.show(share_done, f"{line}  best {self.best}")
         logger.info(
-            "%s  learning rate %.2e  gradient norm %.2f  padding %.1f %%  %.0f %% done",
+            "%s  learning rate %.2e  gradient norm %.2f  padding %.1f %%  %.0f %% done%s",
             line,
             result.lr,
             scalars["train/gradient_norm"],
             100 * scalars["speed/padding_share"],
             100 * share_done,
+            f"  {n_skipped} updates skipped" if n_skipped else "",
         )
 
     def validation(self, number: int, found: Validation, samples: list[str], best: str) -> None:
         """Tell of the scores after update `number`; `samples` are in Markdown."""
         self.best = best
         logger.info(
-            "update %d  validation: loss %.3f  perplexity %.2f  BLEU %.2f  best %s",
-            *(number, found.loss, found.perplexity, found.bleu, best),
+            "update %d  validation: loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f  best %s",
+            *(number, found.loss, found.perplexity, found.bleu, found.chrf, best),
         )
-        self.writer.add_scalar("validation/loss", found.loss, number)
-        self.writer.add_scalar("validation/perplexity", found.perplexity, number)
-        self.writer.add_scalar("validation/bleu", found.bleu, number)
-        self.writer.add_text("validation/samples", "\n\n".join(samples), number)
-        self.writer.flush()
+        scores = {
+            "validation/loss": found.loss,
+            "validation/perplexity": found.perplexity,
+            "validation/bleu": found.bleu,
+            "validation/chrf": found.chrf,
+        }
+        self.curves.add_scalars(scores, number)
+        self.curves.add_text("validation/samples", "\n\n".join(samples), number)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to log what this one would; waits for the device."""
+        return {"window": self.window.state(), "n_skipped": self.n_skipped}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state` gave."""
+        self.window.load_state(state["window"])
+        self.n_skipped = state["n_skipped"]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -117,70 +225,8 @@ class Tracker:
 
     def close(self) -> None:
         """Write what is left, and end the display."""
-        self.writer.close()
+        self.curves.close()
         self.display.close()
-
-
-class Display:
-    """A live line on standard error, where that is a terminal."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self.live = console.is_terminal
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.percentage:.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not self.live,
-        )
-        self.task = self.progress.add_task("starting", total=1.0)
-        stderr = sys.stderr
-        self.progress.start()
-        # The log goes where the display, now in place of sys.stderr, can make room for it.
-        self.handlers = [handler for handler in stream_handlers() if handler.stream is stderr]
-        self.stderr = stderr
-        for handler in self.handlers:
-            handler.setStream(sys.stderr)
-
-    def show(self, share_done: float, text: str | None = None) -> None:
-        """Move the bar to `share_done` of 1."""
-        if text is None:
-            self.progress.update(self.task, completed=share_done)
-        else:
-            self.progress.update(self.task, completed=share_done, description=text)
-
-    def close(self) -> None:
-        """Take the line away."""
-        self.progress.stop()
-        for handler in self.handlers:
-            handler.setStream(self.stderr)
-
-
-def stream_handlers() -> list[logging.StreamHandler[Any]]:
-    """The handlers of the root logger that write to a stream."""
-    return [h for h in logging.root.handlers if isinstance(h, logging.StreamHandler)]
-
-
-@contextmanager
-def log_to(file: Path) -> Iterator[None]:
-    """Writes the log of this package to `file` too, after what is there."""
-    handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    package = logging.getLogger("transformer")
-    package.addHandler(handler)
-    level = package.level
-    package.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.setLevel(level)
-        package.removeHandler(handler)
-        handler.close()
 
 
 def peak_memory() -> float:

@@ -1,31 +1,29 @@
 """The training loop."""
 
 import logging
-import math
-import time
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from transformer.checkpoint import Contents, list_checkpoints, load_weights, model_weights
-from transformer.config import Precision, TrainSettings
-from transformer.device import choose_device, choose_precision, set_threads
-from transformer.errors import require
-from transformer.metrics import require_tokenizer
-from transformer.model import Transformer
-from transformer.text.dataset import PreparedData, prepare_data
-from transformer.text.tokenizer import PAD_ID
+from transformer.checkpoint import Checkpoint, list_checkpoints
+from transformer.config import FaultAction
+from transformer.device import lower_precision
+from transformer.errors import InputError
 from transformer.training.limits import reached, share_done
 from transformer.training.run import RunFolder
-from transformer.training.schedule import build_schedule
-from transformer.training.stream import Position, UpdateStream
-from transformer.training.tracking import Tracker, log_to
-from transformer.training.update import Updater
+from transformer.training.signals import Signals
+from transformer.training.state import RunState
+from transformer.training.stream import UpdateBatches, UpdateStream
+from transformer.training.tracking import SilentTracker, Tracker
 from transformer.training.validation import Validation, Validator, is_better
+from transformer.training.writer import CheckpointWriter
 
 logger = logging.getLogger(__name__)
+
+ROLLBACK_FACTOR = 0.5  # of the learning rate, at each rollback
 
 
 @dataclass(frozen=True)
@@ -38,157 +36,192 @@ class TrainingResult:
     reason: str  # why it ended
 
 
-def train(settings: TrainSettings) -> TrainingResult:
-    """Train in `settings.run_dir`, or go on where the run there stopped."""
-    set_threads(settings.threads)
-    device = choose_device(settings.device)
-    precision = choose_precision(settings.precision, device)
-    folder = RunFolder(settings)
-    folder.check()
-    require_tokenizer(settings.data.target)
-    data = prepare_data(settings.data, settings.tokenizer)
-    with folder.locked():
-        checkpoint = folder.last()
-        if checkpoint is not None:
-            folder.check_data(checkpoint.training()["data"], data.fingerprint)
-        folder.create(data.tokenizers)
-        return _train(settings, folder, data, device, precision)
-
-
-def _train(
-    settings: TrainSettings,
-    folder: RunFolder,
-    data: PreparedData,
-    device: torch.device,
-    precision: Precision,
-) -> TrainingResult:
-    with log_to(folder.log):
-        torch.manual_seed(settings.seed)
-        model = Transformer(
-            settings.model,
-            source_vocab_size=data.tokenizers.source.vocab_size,
-            target_vocab_size=data.tokenizers.target.vocab_size,
-            pad_id=PAD_ID,
-        ).to(device)
-        updater = Updater(
-            model,
-            settings.optim,
-            build_schedule(settings.optim, settings.training.max_updates),
-            precision,
-            settings.training.label_smoothing,
-        )
-        trainer = Trainer(settings, folder, data, updater)
-        trainer.resume()
-        trainer.describe()
-        return trainer.run()
-
-
 class Trainer:
-    """A run under way: where it stands, and what it does at each stage."""
+    """Moves a run on, update by update, and does what is due at each."""
 
     def __init__(
-        self, settings: TrainSettings, folder: RunFolder, data: PreparedData, updater: Updater
+        self,
+        state: RunState,
+        stream: UpdateStream,
+        validator: Validator,
+        folder: RunFolder,
+        signals: Signals,
     ) -> None:
-        self.settings = settings
-        self.config = settings.training
+        self.state = state
+        self.stream = stream
+        self.validator = validator
         self.folder = folder
-        self.data = data
-        self.updater = updater
-        self.model = updater.model
-        self.stream = UpdateStream(data.train, settings, on_gpu=updater.device.type == "cuda")
-        self.validator = Validator(data, settings, updater.device, updater.precision)
-        self.position = Position()
-        self.best: float | None = None
-        self.stale = 0  # validations since the best
-        self.earlier_s = 0.0  # seconds of training before this process
-        self.started: float | None = None  # when this process began to update
-        self.nll = torch.zeros(())  # of the latest update, summed
-        self.metrics: dict[str, Any] = {}  # of the validation after the current update
-        self.saved = False  # whether the current update is in a checkpoint
+        self.signals = signals
+        self.config = state.settings.training
+        self.processes = state.processes
+        self.writer = CheckpointWriter(folder, self.config.faults.on_write_error)
+        self.tracker: Tracker | SilentTracker = SilentTracker()
+        self.saved = False  # whether the state has been handed to the writer as it is
+        self.saved_s = 0.0  # of training, when that was last so
 
     @property
-    def elapsed_s(self) -> float:
-        """Seconds of training so far, validation included, by earlier processes too."""
-        if self.started is None:
-            return self.earlier_s
-        return self.earlier_s + time.perf_counter() - self.started
+    def number(self) -> int:
+        """Updates done."""
+        return self.state.position.update
+
+    def resume(self, path: Path | None) -> None:
+        """Take up the checkpoint at `path`; without one, begin."""
+        if path is None:
+            logger.info("training from the beginning in %s", self.folder.path)
+            window = None
+        else:
+            window = self._load(path)
+            logger.info("going on after update %d of %s", self.number, self.folder.path)
+        self._track(window)
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        """Take up a checkpoint; gives what its log has not told."""
+        window = self.state.load(Checkpoint(path))
+        self.saved, self.saved_s = True, self.state.elapsed_s
+        return window
+
+    def _track(self, window: dict[str, Any] | None) -> None:
+        """Tell of the updates from here on, and of those in `window`."""
+        self.tracker.close()
+        if self.processes.is_first:
+            self.tracker = Tracker(self.folder.tensorboard, self.number, self.config.log_every)
+            if window is not None:
+                self.tracker.load_state(window)
 
     def run(self) -> TrainingResult:
-        """Train until a limit is reached."""
-        reason = self._reached()
-        if reason is not None and self.metrics:
-            logger.info("the run in %s is finished: %s", self.folder.path, reason)
-        else:
-            tracker = Tracker(self.folder.tensorboard, self.position.update, self.config.log_every)
-            try:
-                reason = reason or self._loop(tracker)
-                self._finish(tracker)
-            except KeyboardInterrupt:
-                logger.info("interrupted after update %d; %s", self.position.update, self._kept())
-                raise
-            finally:
-                tracker.close()
-            logger.info("training ends: %s", reason)
-        assert self.best is not None
-        return TrainingResult(self.folder.path, self.position.update, self.best, reason)
+        """Train until a limit is reached; Stopped where a signal comes first."""
+        reason = self._reached(self.state.elapsed_s)
+        try:
+            if reason is not None and self.state.metrics:
+                logger.info("the run in %s is finished: %s", self.folder.path, reason)
+            else:
+                with self.signals.deferred(), self._telling_what_is_kept():
+                    reason = self._loop()
+                    self._finish()
+                logger.info("training ends: %s", reason)
+        finally:
+            self.tracker.close()
+            if not isinstance(sys.exception(), KeyboardInterrupt):  # then at once
+                self.writer.close(must_succeed=False)
+        return TrainingResult(self.folder.path, self.number, self._best(), reason)
 
-    def _loop(self, tracker: Tracker) -> str:
-        self.started = time.perf_counter()
-        for update in self.stream.updates(self.position):
-            result = self.updater.update(update.batches, update.position.update)
-            self.position = update.position
-            self.metrics, self.saved, self.nll = {}, False, result.nll
-            number = self.position.update
-            done = share_done(self.config, number, update.epochs, self.elapsed_s)
-            tracker.update(number, update.batches, result, done)
-            if number % self.config.log_every == 0:
-                self._check_finite()
-            with tracker.paused():
-                if number % self.config.validate_every == 0:
-                    self._validate(tracker)
-                if number % self.config.checkpoint_every == 0:
-                    self._save()
-            reason = self._reached()
-            if reason is not None:
-                return reason
-        raise AssertionError("the stream of updates has no end")
+    @contextmanager
+    def _telling_what_is_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            logger.info("interrupted after update %d; %s", self.number, self._kept())
+            raise
 
-    def _reached(self) -> str | None:
-        return reached(self.config, self.position, self.elapsed_s, self.stale)
+    def _loop(self) -> str:
+        self.state.start_clock(self.state.elapsed_s)
+        reason = self._settle()
+        if self.number == 0:
+            reason = None  # however short the time, there is something to validate at its end
+        while reason is None:
+            for update in self.stream.updates(self.state.position):
+                self._advance(update)
+                reason = self._settle()
+                if reason is not None or self.state.position is not update.position:
+                    break  # in the second case the run was rolled back
+        return reason
 
-    def _finish(self, tracker: Tracker) -> None:
+    def _advance(self, update: UpdateBatches) -> None:
+        """Make an update, and tell of it."""
+        state = self.state
+        result = state.updater.update(update)
+        if state.ema is not None:
+            state.ema.update(update.position.update)
+        state.position, state.metrics, self.saved = update.position, {}, False
+        state.monitor.add(update, result)
+        done = share_done(self.config, self.number, update.epochs, state.elapsed_s)
+        self.tracker.update(update, result, done)
+        trouble = state.monitor.check()
+        if trouble is not None:
+            self._recover(trouble.text, lasting=trouble.lasting)
+
+    def _settle(self) -> str | None:
+        """Do what is due after an update and has not been done; why training ends, if it does."""
+        elapsed_s, signal = self.processes.agree(
+            self.state.elapsed_s, float(self.signals.received or 0)
+        )
+        with self.tracker.paused():
+            if signal:
+                self._stop()
+            if self.number and self._is_due("validate_every") and not self.state.metrics:
+                self._validate()
+            minutes = self.config.checkpoint_minutes
+            late = minutes is not None and elapsed_s - self.saved_s >= 60 * minutes
+            if self.number and (self._is_due("checkpoint_every") or late):
+                self._save(elapsed_s)
+            self.writer.poll()
+        return self._reached(elapsed_s)
+
+    def _is_due(self, setting: str) -> bool:
+        return bool(self.number % getattr(self.config, setting) == 0)
+
+    def _reached(self, elapsed_s: float) -> str | None:
+        return reached(self.config, self.state.position, elapsed_s, self.state.standing.stale)
+
+    def _stop(self) -> None:
+        """Save and end, since a signal asks for it."""
+        if self.number:
+            self._save()
+        self.writer.close(must_succeed=True)
+        self.signals.raise_stopped(f"after update {self.number}; {self._kept()}")
+
+    def _finish(self) -> None:
         """Validate and save the last update, unless that has just been done."""
-        if not self.metrics:
-            self._validate(tracker)
-        if not self.saved:
+        if not self.state.metrics:
+            self._validate(due=False)
+        if not self.state.metrics:
+            raise InputError(f"the run was rolled back at its end; {self._kept()}; run it again")
+        self._save()
+        self.writer.close(must_succeed=True)
+        self.tracker.finish()
+
+    def _validate(self, *, due: bool = True) -> None:
+        """Score the model; only what is `due` has a say in how training goes on.
+
+        So a run that is extended is the same as one that never ended in between.
+        """
+        try:
+            found = self._score()
+        except FloatingPointError as error:
+            self._recover(f"{error}, at update {self.number}", lasting=True)
+            return
+        if found is None:
+            self._stop()
+            return
+        state, standing = self.state, self.state.standing
+        state.metrics, self.saved = found.metrics(), False
+        value = state.metrics[self.config.metric.name]
+        better = standing.best is None or is_better(self.config.metric, value, standing.best)
+        if due:
+            standing.best = value if better else standing.best
+            standing.stale = 0 if better else standing.stale + 1
+            state.plateau.validated(standing.stale)
+            state.set_rate_factor()
+        best = f"{self.config.metric.name} {self._best():.2f}"
+        self.tracker.validation(self.number, found, self._samples(found), best)
+        if self.processes.is_first:
+            name = f"valid.{self.number:08d}.{state.settings.data.target}"
+            self.folder.save_translations(name, found.translations)
+        if better or self.config.keep_best > 1:
             self._save()
 
-    def _check_finite(self) -> None:
-        """Raise InputError where the training has diverged; fp16 skips such updates itself."""
-        if self.updater.precision is not Precision.fp16:
-            require(
-                math.isfinite(float(self.nll)),
-                f"the loss is {float(self.nll)} at update {self.position.update}: lower "
-                f"optim.lr={self.settings.optim.lr:g} or raise optim.warmup="
-                f"{self.settings.optim.warmup}, in another run_dir",
+    def _score(self) -> Validation | None:
+        """What the validation finds; None where a signal does not let it."""
+        with self.state.scored_model() as model:
+            return self.validator.validate(
+                model, self.state.updater.precision, lambda: self.signals.received is not None
             )
 
-    def _validate(self, tracker: Tracker) -> None:
-        self._check_finite()
-        found = self.validator.validate(self.model)
-        self.metrics, self.saved = found.metrics(), False
-        value = self.metrics[self.config.metric.name]
-        if self.best is None or is_better(self.config.metric, value, self.best):
-            self.best, self.stale = value, 0
-        else:
-            self.stale += 1
-        number = self.position.update
-        best = f"{self.config.metric.name} {self.best:.2f}"
-        tracker.validation(number, found, self._samples(found), best)
-        name = f"valid.{number:08d}.{self.settings.data.target}"
-        self.folder.save_translations(name, found.translations)
-        if self.stale == 0 or self.config.keep_best > 1:
-            self._save()
+    def _best(self) -> float:
+        """The best value of training.metric, that of the current update included."""
+        best, metrics = self.state.standing.best, self.state.metrics
+        value: float = metrics[self.config.metric.name]
+        return value if best is None or is_better(self.config.metric, value, best) else best
 
     def _samples(self, found: Validation) -> list[str]:
         triples = zip(
@@ -199,19 +232,14 @@ class Trainer:
             for source, translation, reference in list(triples)[: self.config.n_samples]
         ]
 
-    def _save(self) -> None:
+    def _save(self, elapsed_s: float | None = None) -> None:
         if self.saved:
             return
-        self._check_finite()
-        contents = Contents(
-            weights=model_weights(self.model),
-            settings=self.settings,
-            tokenizers=self.data.tokenizers,
-            metrics=self.metrics,
-            training=self._state(),
-        )
-        self.folder.save(self.position.update, contents)
+        contents = self.state.contents(self.tracker.state())
+        if self.processes.is_first:
+            self.writer.save(self.number, contents)
         self.saved = True
+        self.saved_s = self.state.elapsed_s if elapsed_s is None else elapsed_s
 
     def _kept(self) -> str:
         """What is left of the run if it ends here, in words."""
@@ -220,47 +248,61 @@ class Trainer:
             return "no checkpoint was saved yet (training.checkpoint_every)"
         return f"the newest checkpoint is that of update {int(found[-1].name)}"
 
-    def _state(self) -> dict[str, Any]:
-        """What a fresh process needs to go on as if the run had never stopped."""
-        generators = {"cpu": torch.get_rng_state()}
-        if self.updater.device.type == "cuda":
-            generators["cuda"] = torch.cuda.get_rng_state(self.updater.device)
-        return {
-            "position": self.position.state(),
-            "data": self.data.fingerprint,
-            "best": self.best,
-            "stale": self.stale,
-            "elapsed_s": self.elapsed_s,
-            "updater": self.updater.state(),
-            "generators": generators,
-        }
+    def _recover(self, trouble: str, *, lasting: bool) -> None:
+        """Do what training.faults.action says; InputError where nothing is left to do.
 
-    def resume(self) -> None:
-        """Take up the newest checkpoint of the folder, where there is one."""
-        checkpoint = self.folder.last()
-        if checkpoint is None:
-            logger.info("training from the beginning in %s", self.folder.path)
-            return
-        state = checkpoint.training()
-        load_weights(self.model, checkpoint.weights())
-        self.updater.load_state(state["updater"])
-        self.position = Position(**state["position"])
-        self.best, self.stale = state["best"], state["stale"]
-        self.earlier_s = state["elapsed_s"]
-        self.metrics, self.saved = checkpoint.metrics, True
-        torch.set_rng_state(state["generators"]["cpu"])
-        if "cuda" in state["generators"] and self.updater.device.type == "cuda":
-            torch.cuda.set_rng_state(state["generators"]["cuda"], self.updater.device)
-        logger.info("going on after update %d of %s", self.position.update, self.folder.path)
+        What is `lasting` has come into the weights, which no other arithmetic mends.
+        """
+        action = self.config.faults.action
+        if action is FaultAction.rollback:
+            self._roll_back(trouble)
+        elif action is FaultAction.precision and not lasting:
+            self._lower_precision(trouble)
+        else:
+            raise InputError(self._diagnosis(trouble))
 
-    def describe(self) -> None:
-        """Log what is about to be trained on what."""
-        n_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        logger.info(
-            "%s parameters on %s in %s; %s training pairs, %s validation pairs, vocabulary %d; "
-            "%d batches an epoch, %.1f %% padding",
-            *(f"{n_parameters:,}", self.updater.device, self.updater.precision.name),
-            *(f"{len(self.data.train):,}", f"{len(self.data.valid):,}"),
-            *(self.model.output.out_features, len(self.stream.plan(0))),
-            100 * self.stream.padding_share(),
+    def _lower_precision(self, trouble: str) -> None:
+        updater = self.state.updater
+        lower = lower_precision(updater.precision, updater.device)
+        if lower is None:
+            raise InputError(self._diagnosis(trouble))
+        logger.warning("%s; going on in %s, not %s", trouble, lower.name, updater.precision.name)
+        self.state.use_precision(lower)
+        self.state.monitor.forgive()
+
+    def _roll_back(self, trouble: str) -> None:
+        standing = self.state.standing
+        factor, n = standing.rollback_factor * ROLLBACK_FACTOR, standing.n_rollbacks + 1
+        self.writer.wait()
+        found = self._last_good() if self.processes.is_first else None
+        path = self.processes.from_first(found)
+        if path is None or n > self.config.faults.max_rollbacks:
+            raise InputError(self._diagnosis(trouble))
+        elapsed_s = self.state.elapsed_s
+        window = self._load(path)
+        self.state.start_clock(elapsed_s)
+        self.state.standing.rollback_factor, self.state.standing.n_rollbacks = factor, n
+        self.state.set_rate_factor()
+        logger.warning(
+            "%s; going on from update %d at %g times the learning rate (rollback %d)",
+            *(trouble, self.number, factor, n),
+        )
+        if self.processes.is_first:
+            self.folder.discard_after(self.number)
+        self._track(window)
+
+    def _last_good(self) -> Path | None:
+        """The newest checkpoint from before the trouble."""
+        for checkpoint in self.folder.whole_checkpoints():
+            if checkpoint.training()["monitor"]["calm"]:
+                return checkpoint.folder
+        return None
+
+    def _diagnosis(self, trouble: str) -> str:
+        settings, updater = self.state.settings, self.state.updater
+        return (
+            f"{trouble}, in {updater.precision.name} at a learning rate of "
+            f"{updater.rate_factor * updater.schedule(max(1, self.number)):.1e}: lower optim.lr="
+            f"{settings.optim.lr:g} or raise optim.warmup={settings.optim.warmup} in another "
+            f"run_dir, or set training.faults.action=rollback; {self._kept()}"
         )

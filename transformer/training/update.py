@@ -1,6 +1,7 @@
-"""One update: accumulate gradients, unscale, clip, set the learning rate, step."""
+"""One update: sum gradients over batches and processes, clip, set the learning rate, step."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -8,26 +9,67 @@ from torch import Tensor, nn
 
 from transformer.config import OptimConfig, Precision
 from transformer.device import autocast
+from transformer.errors import InputError
 from transformer.model import Transformer
 from transformer.text.batching import Batch
-from transformer.training.objective import TokenLoss, token_loss
+from transformer.training.distributed import Processes
+from transformer.training.objective import Objective
+from transformer.training.optimizer import (
+    build_optimizers,
+    can_skip_by_flag,
+    load_optimizer_state,
+    optimizer_state,
+    set_rate,
+)
+from transformer.training.sharding import local, synchronize_next_backward
+from transformer.training.stream import UpdateBatches, Work
+
+logger = logging.getLogger(__name__)
+
+FIRST_SCALE = 2.0**16
+SCALE_INTERVAL = 2_000  # updates without an overflow after which the scale doubles
 
 
 class UpdateResult(NamedTuple):
     """What an update tells; tensors stay on the device until somebody logs them."""
 
-    nll: Tensor  # sum over the labels, in nats
+    nll: Tensor  # sum over the labels of all processes, in nats
+    losses: list[Tensor]  # the same of each own batch
     gradient_norm: Tensor  # before clipping
+    skipped: Tensor  # 1 where loss or gradient was not finite and no weight has changed, else 0
     lr: float
 
 
-def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> TokenLoss:
-    """The loss of `batch` on the model's device, summed over its labels."""
-    hidden = model.hidden(batch.target, model.start(batch.source))
-    # Only real labels meet the output layer, whose matrix product is the largest of all.
-    hidden = hidden.flatten(0, 1).index_select(0, batch.label_positions)  # [N, D]
-    labels = batch.labels.flatten().index_select(0, batch.label_positions)
-    return token_loss(hidden, model.output.weight, labels, smoothing)
+class LossScale:
+    """The factor that keeps fp16 gradients within its range; 1 for other precisions.
+
+    Micikevicius et al., 2018, section 3.2: halved at an overflow, doubled after SCALE_INTERVAL
+    updates without one.
+    """
+
+    def __init__(self, device: torch.device, enabled: bool) -> None:
+        self.enabled = enabled
+        self.scale = torch.tensor(FIRST_SCALE if enabled else 1.0, device=device)
+        self.n_good = torch.zeros((), device=device)  # updates since the scale changed
+
+    def update(self, skipped: Tensor) -> None:
+        """Move the scale after an update that overflowed (1) or did not (0)."""
+        if not self.enabled:
+            return
+        self.n_good = (self.n_good + 1) * (1 - skipped)
+        grown = (self.n_good >= SCALE_INTERVAL).float()
+        self.scale = self.scale * (1 + grown) * (1 - 0.5 * skipped)
+        self.n_good = self.n_good * (1 - grown)
+
+    def state(self) -> dict[str, Tensor]:
+        """The scale and how long it has been good."""
+        return {"scale": self.scale, "n_good": self.n_good}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up the state that `state` gave, unless the precision needs no scale."""
+        if self.enabled:
+            self.scale = state["scale"].to(self.scale.device)
+            self.n_good = state["n_good"].to(self.scale.device)
 
 
 class Updater:
@@ -36,69 +78,163 @@ class Updater:
     def __init__(
         self,
         model: Transformer,
+        objective: Objective,
         config: OptimConfig,
         schedule: Callable[[int], float],
         precision: Precision,
-        smoothing: float,
+        *,
+        processes: Processes | None = None,
+        sharded: bool = False,
     ) -> None:
         self.model = model
+        self.objective = objective
         self.schedule = schedule
-        self.precision = precision
-        self.smoothing = smoothing
+        self.processes = processes or Processes()
+        self.sharded = sharded
         self.max_norm = float("inf") if config.clip_norm is None else config.clip_norm
-        self.device = next(model.parameters()).device
-        self.optimizer = build_optimizer(model, config)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision is Precision.fp16)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.optimizers = build_optimizers(model, config)
+        self.rate_factor = 1.0  # of the schedule's rate: what plateaus and rollbacks leave of it
+        self.largest: int | None = None  # padded tokens of a batch that fit in memory; None: any
+        self.use(precision)
 
-    def update(self, batches: Sequence[Batch], number: int) -> UpdateResult:
-        """Update `number` (from 1), from the gradient of the mean loss over all labels."""
+    def use(self, precision: Precision) -> None:
+        """Compute in `precision` from the next update on."""
+        self.precision = precision
+        self.scale = LossScale(self.device, precision is Precision.fp16)
+
+    def update(self, update: UpdateBatches) -> UpdateResult:
+        """Change the weights by the gradient of the mean loss over all labels of `update`."""
         self.model.train()
-        n_labels = sum(batch.n_target_tokens for batch in batches)
-        nll = torch.zeros((), device=self.device)
-        for batch in batches:
-            moved = batch.to(self.device, non_blocking=True)
-            with autocast(self.precision, self.device):
-                loss = batch_loss(self.model, moved, self.smoothing)
-            self.scaler.scale(loss.smoothed / n_labels).backward()  # type: ignore[no-untyped-call]
-            nll += loss.nll
-        self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
-        lr = self._set_rate(number)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        return UpdateResult(nll, norm, lr)
+        losses = self._backward(update)
+        nll = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
+        gradients = self._sum_gradients(nll)
+        # Of the gradients as they are; NaN or infinite where any of them is, or a loss was.
+        norm = self._norm(gradients) / self.scale.scale + 0 * nll
+        skipped = (~norm.isfinite()).to(torch.float32)
+        factor = (self.max_norm / (norm + 1e-6)).clamp(max=1.0) / self.scale.scale
+        torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
+        lr = self.rate_factor * self.schedule(update.position.update)
+        self._step(lr, skipped)
+        self.scale.update(skipped)
+        return UpdateResult(nll, losses, norm, skipped, lr)
 
-    def _set_rate(self, number: int) -> float:
-        lr = self.schedule(number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        return lr
+    def _step(self, lr: float, skipped: Tensor) -> None:
+        set_rate(self.optimizers, lr)
+        for optimizer in self.optimizers:
+            if can_skip_by_flag(optimizer) and not self.sharded:
+                optimizer.grad_scale, optimizer.found_inf = None, skipped  # type: ignore[attr-defined]
+                optimizer.step()
+            elif not bool(skipped):  # here the device has to be waited for
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def _backward(self, update: UpdateBatches) -> list[Tensor]:
+        """The loss of each own batch, its gradient added to the parameters'.
+
+        Where memory runs out in any process, all of them begin again with smaller batches.
+        """
+        while True:
+            found, failed = self._try_backward(update)
+            (failed,) = self.processes.agree(failed)
+            if not failed:
+                return found
+            self.model.zero_grad(set_to_none=True)
+            self._split_from(int(failed))
+
+    def _try_backward(self, update: UpdateBatches) -> tuple[list[Tensor], float]:
+        """The losses, and the size of the batch that did not fit in memory; 0: all did."""
+        losses = []
+        size = 0
+        try:
+            for number, work in enumerate(update.work, start=1):
+                synchronize_next_backward(self.model, number == len(update.work))
+                torch.manual_seed(work.seed)
+                loss = torch.zeros((), device=self.device)
+                for part in self._parts(work):
+                    size = padded_size(part)
+                    loss = loss + self._backward_part(part, work, update.n_target_tokens)
+                if work.counts:
+                    losses.append(loss)
+        except torch.OutOfMemoryError as error:
+            if self.sharded:  # the other processes are at a message that this one cannot send
+                raise InputError(
+                    f"out of memory with a batch of {size} padded tokens; lower data.batch_tokens"
+                ) from error
+            return [], size
+        return losses, 0
+
+    def _backward_part(self, batch: Batch, work: Work, n_labels: int) -> Tensor:
+        moved = batch.to(self.device, non_blocking=True)
+        with autocast(self.precision, self.device):
+            loss = self.objective(self.model, moved)
+        # FSDP2 takes the mean of the gradients over the processes, where this is a sum.
+        n_means = self.processes.count if self.sharded else 1
+        factor = n_means / n_labels if work.counts else 0.0
+        (loss.smoothed * factor * self.scale.scale).backward()  # type: ignore[no-untyped-call]
+        return loss.nll
+
+    def _parts(self, work: Work) -> Iterator[Batch]:
+        """The batch, in as many parts as it takes to fit in memory."""
+        waiting = [work.batch]
+        while waiting:
+            batch = waiting.pop()
+            if self.largest is None or padded_size(batch) <= self.largest or len(batch.source) == 1:
+                yield batch
+            else:
+                waiting.extend(reversed(batch.split()))
+
+    def _split_from(self, size: int) -> None:
+        """Split batches so that none has `size` padded tokens again."""
+        if self.largest is not None and size > self.largest:  # then it has a single row
+            raise InputError(
+                f"out of memory with a single sentence pair of {size} padded tokens; choose a "
+                "smaller model, or lower data.cleaning.max_pieces"
+            )
+        self.largest = size // 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning(
+            "out of memory with a batch of %d padded tokens; from here on, batches of more than "
+            "%d are computed in parts (lower data.batch_tokens to avoid that)",
+            size,
+            self.largest,
+        )
+
+    def _sum_gradients(self, nll: Tensor) -> list[Tensor]:
+        """The gradients, this process's part of them, summed over all processes; likewise `nll`."""
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [local(p.grad) for p in self.parameters if p.grad is not None]
+        self.processes.sum_([nll] if self.sharded else [*gradients, nll])
+        return gradients
+
+    def _norm(self, gradients: list[Tensor]) -> Tensor:
+        norm = nn.utils.get_total_norm(gradients)
+        if self.sharded:
+            squared = norm.square()
+            self.processes.sum_([squared])
+            norm = squared.sqrt()
+        return norm
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to go on as if never stopped."""
-        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+        """What a resumed run needs to go on as if never stopped; every process must call."""
+        return {
+            "optimizer": optimizer_state(self.model, self.optimizers),
+            "scale": self.scale.state(),
+            "precision": self.precision.name,
+            "largest": self.largest,
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up the state that `state` gave."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        load_optimizer_state(self.model, self.optimizers, state["optimizer"])
+        self.scale.load_state(state["scale"])
+        self.largest = state["largest"]
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW over all parameters; without weight decay it is Adam.
-
-    Decay is decoupled (Loshchilov and Hutter, 2019) and falls on matrices only.
-    """
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-        fused=True,
-    )
+def padded_size(batch: Batch) -> int:
+    """The tokens of a batch on both sides, padding included."""
+    return batch.source.numel() + batch.labels.numel()

@@ -1,6 +1,7 @@
 """What a model is worth on the validation split."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,15 @@ import torch
 
 from transformer.config import Metric, Precision, SearchConfig, TrainSettings
 from transformer.device import autocast
-from transformer.metrics import bleu
+from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
 from transformer.text.batching import make_loader, plan_in_order
 from transformer.text.dataset import PreparedData
-from transformer.training.update import batch_loss
+from transformer.training.distributed import Processes
+from transformer.training.objective import batch_loss
 from transformer.translation import Translator
+
+CHUNK = 1024  # sentences translated between two looks at whether to give up
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Validation:
 
     loss: float  # mean negative log-likelihood of a token, in nats, without smoothing
     bleu: float
-    signature: str
+    chrf: float
+    signature: str  # of BLEU
     translations: list[str]
 
     @property
@@ -36,6 +41,7 @@ class Validation:
             "loss": self.loss,
             "perplexity": self.perplexity,
             "bleu": self.bleu,
+            "chrf": self.chrf,
             "signature": self.signature,
         }
 
@@ -44,49 +50,84 @@ def is_better(metric: Metric, value: float, than: float) -> bool:
     """Whether `value` of `metric` beats another; every number beats NaN."""
     if math.isnan(than):
         return not math.isnan(value)
-    return value > than if metric is Metric.bleu else value < than
+    return value < than if metric is Metric.loss else value > than
 
 
 class Validator:
-    """The validation split, ready to score the model under training."""
+    """The validation split, ready to score the model under training.
+
+    Each process takes its share of the sentences.
+    """
 
     def __init__(
         self,
         data: PreparedData,
         settings: TrainSettings,
+        batch_tokens: int,
         device: torch.device,
-        precision: Precision,
+        processes: Processes,
     ) -> None:
         self.data = data
         self.settings = settings
         self.device = device
-        self.precision = precision
+        self.processes = processes
         self.language = settings.data.target
         self.search = SearchConfig(beam_size=settings.training.validation_beam_size)
         lengths = data.valid.source_lengths, data.valid.target_lengths
-        self.plan = plan_in_order(*lengths, settings.data.batch_tokens)
+        self.plan = plan_in_order(*lengths, batch_tokens)[processes.rank :: processes.count]
         pairs = data.raw_pairs("valid")
         self.sources = [source for source, _ in pairs]
         self.references = [target for _, target in pairs]
 
-    def validate(self, model: Transformer) -> Validation:
-        """Score `model`, which is in training mode again afterwards."""
+    def validate(
+        self, model: Transformer, precision: Precision, give_up: Callable[[], bool]
+    ) -> Validation | None:
+        """Scores of `model`, which is in training mode again afterwards.
+
+        None where `give_up`, asked now and then, says so in any process. FloatingPointError, in all
+        of them, where the model gives no finite numbers.
+        """
         model.eval()
-        translator = Translator(
-            model, self.settings, self.data.tokenizers, self.device, self.precision
-        )
-        texts = [t.text for t in translator.translate(self.sources, self.search)]
-        score = bleu(texts, self.references, self.language)
-        result = Validation(self._loss(model), score.value, score.signature, texts)
+        translator = Translator(model, self.settings, self.data.tokenizers, self.device, precision)
+        texts: list[str] = []
+        loss, failure = 0.0, ""
+        try:
+            texts = self._translate(translator, give_up)
+            loss = 0.0 if give_up() else self._loss(model, precision)
+        except FloatingPointError as error:
+            failure = str(error)
         model.train()
-        return result
+        failed, given_up = self.processes.agree(float(bool(failure)), float(give_up()))
+        if failed:
+            raise FloatingPointError(failure or "another process found numbers that are not finite")
+        if given_up:
+            return None
+        return self._result(self.processes.gather(texts), sum(self.processes.gather([loss])))
+
+    def _translate(self, translator: Translator, give_up: Callable[[], bool]) -> list[str]:
+        """The translations of this process's share, or the first of them."""
+        own = self.sources[self.processes.rank :: self.processes.count]
+        texts: list[str] = []
+        while len(texts) < len(own) and not give_up():
+            chunk = own[len(texts) : len(texts) + CHUNK]
+            texts += [found.text for found in translator.translate(chunk, self.search)]
+        return texts
+
+    def _result(self, texts: list[str], nll: float) -> Validation:
+        score = bleu(texts, self.references, self.language)
+        return Validation(
+            loss=nll / int(self.data.valid.target_lengths.sum()),
+            bleu=score.value,
+            chrf=chrf(texts, self.references).value,
+            signature=score.signature,
+            translations=texts,
+        )
 
     @torch.no_grad()
-    def _loss(self, model: Transformer) -> float:
-        total = torch.zeros((), device=self.device)
-        n_labels = 0
+    def _loss(self, model: Transformer, precision: Precision) -> float:
+        """The negative log-likelihood of this process's share, in nats."""
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for batch in make_loader(self.data.valid, self.plan):
-            n_labels += batch.n_target_tokens
-            with autocast(self.precision, self.device):
+            with autocast(precision, self.device):
                 total += batch_loss(model, batch.to(self.device), smoothing=0.0).nll
-        return float(total) / n_labels
+        return float(total)

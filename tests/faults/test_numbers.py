@@ -1,0 +1,195 @@
+"""Losses and gradients that are not finite cost their update, and what is done about many."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.faults.conftest import Died, dying
+from tests.faults.runs import N_UPDATES, changed, checkpoints, curves, differences
+from transformer.checkpoint import Checkpoint
+from transformer.config import FaultAction, FaultsConfig, Precision, TrainSettings
+from transformer.errors import InputError
+from transformer.model import Transformer
+from transformer.text.batching import Batch
+from transformer.training import start, state, train
+from transformer.training.objective import TokenLoss
+from transformer.training.stream import UpdateBatches
+from transformer.training.update import Updater, UpdateResult
+
+Bad = Callable[[Updater, int], bool]  # whether the first batch of an update is
+
+
+def spoil_loss(loss: TokenLoss) -> TokenLoss:
+    return TokenLoss(loss.smoothed * torch.nan, loss.nll * torch.nan)
+
+
+def spoil_gradient(loss: TokenLoss) -> TokenLoss:
+    smoothed = loss.smoothed * 1.0
+    smoothed.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+    return TokenLoss(smoothed, loss.nll)
+
+
+@contextmanager
+def spoiling(bad: Bad, spoil: Callable[[TokenLoss], TokenLoss] = spoil_loss) -> Iterator[None]:
+    """Spoils the first batch of each update that is `bad`."""
+    armed = False
+    update = Updater.update
+
+    def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
+        nonlocal armed
+        armed = bad(self, batches.position.update)
+        return update(self, batches)
+
+    def build(original: Callable[..., Any]) -> Callable[..., Any]:
+        def built(*args: Any) -> Callable[[Transformer, Batch], TokenLoss]:
+            objective = original(*args)
+
+            def spoilt(model: Transformer, batch: Batch) -> TokenLoss:
+                nonlocal armed
+                loss: TokenLoss = objective(model, batch)
+                if not armed:
+                    return loss
+                armed = False
+                return spoil(loss)
+
+            return spoilt
+
+        return built
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Updater, "update", updated)
+        for place in (start, state):
+            patch.setattr(place, "build_objective", build(place.build_objective))  # type: ignore[attr-defined]
+        yield
+
+
+def cut(settings: TrainSettings, number: int) -> None:
+    with dying(number), pytest.raises(Died):
+        train(settings)
+
+
+def in_parts(settings: TrainSettings, run_dir: Path, *numbers: int) -> TrainSettings:
+    """Trains a run that is cut off in the midst of updates."""
+    parts = changed(settings, run_dir=str(run_dir))
+    for number in numbers:
+        cut(parts, number)
+    train(parts)
+    return parts
+
+
+def faults(**values: Any) -> dict[str, Any]:
+    return {f"training__faults__{key}": value for key, value in values.items()}
+
+
+@pytest.mark.parametrize("spoil", [spoil_loss, spoil_gradient], ids=["loss", "gradient"])
+def test_an_update_that_is_not_finite_is_skipped_counted_and_told(
+    settings: TrainSettings,
+    spoil: Callable[[TokenLoss], TokenLoss],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with spoiling(lambda _, number: number == 7, spoil):
+        train(settings)
+    assert curves(settings.run_dir)["train/skipped_updates"][-1] == (N_UPDATES, 1.0)
+    told = [record.message for record in caplog.records if "update 7 skipped" in record.message]
+    assert len(told) == 1
+    (file,) = (Path(settings.run_dir) / "faults").iterdir()
+    assert str(file) in told[0]
+    pairs = [line.split("\t") for line in file.read_text().splitlines()]
+    texts = [
+        Path(f"{settings.data.train}.{side}").read_text().splitlines() for side in ("xx", "yy")
+    ]  # type: ignore[attr-defined]
+    assert pairs
+    for row, source, target in pairs:
+        assert (source, target) == (texts[0][int(row)], texts[1][int(row)])
+
+    step = Updater._step
+
+    def no_step(self: Updater, lr: float, skipped: torch.Tensor) -> None:
+        if current == 7:
+            self.model.zero_grad(set_to_none=True)
+        else:
+            step(self, lr, skipped)
+
+    current = 0
+    update = Updater.update
+
+    def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
+        nonlocal current
+        current = batches.position.update
+        return update(self, batches)
+
+    monkeypatch.setattr(Updater, "_step", no_step)
+    monkeypatch.setattr(Updater, "update", updated)
+    without = changed(settings, run_dir=str(tmp_path / "without"))
+    train(without)
+    a, b = (Path(s.run_dir) / "checkpoints" / f"{N_UPDATES:08d}" for s in (settings, without))
+    assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_skipped_an_update_goes_on_bit_for_bit_wherever_it_is_cut_off(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    with spoiling(lambda _, number: number in {5, 7}):
+        train(settings)
+        parts = in_parts(settings, tmp_path / "parts", 7, 8, 10, 12)
+    assert not differences(parts.run_dir, settings.run_dir)
+
+
+def test_fp16_that_gives_no_numbers_gives_way_to_fp32_and_goes_on_bit_for_bit(
+    settings: TrainSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = changed(settings, precision=Precision.fp16, **faults(max_skipped=3))
+    with spoiling(lambda updater, n: n >= 6 and updater.precision is Precision.fp16):
+        train(settings)
+        assert "going on in fp32, not fp16" in caplog.text
+        parts = in_parts(settings, tmp_path / "parts", 9, 10, 11, 14)
+    assert not differences(parts.run_dir, settings.run_dir)
+    last = Path(settings.run_dir) / "checkpoints" / f"{N_UPDATES:08d}"
+    assert Checkpoint(last).training()["updater"]["precision"] == "fp32"
+
+
+def test_in_fp32_many_updates_that_are_not_finite_end_the_run_with_a_diagnosis(
+    settings: TrainSettings, undisturbed: Callable[..., TrainSettings]
+) -> None:
+    settings = changed(settings, **faults(max_skipped=3))
+    for _ in range(2):
+        with (
+            spoiling(lambda _, number: number >= 6),
+            pytest.raises(InputError, match=r"3 updates in a row .* optim\.lr=") as raised,
+        ):
+            train(settings)
+        assert "\n" not in str(raised.value)
+    assert checkpoints(settings.run_dir)
+
+
+# The checkpoint before the trouble is seen at update 10: with updates of the trouble in it, or not.
+@pytest.mark.parametrize("checkpoint_every", [3, 5])
+@pytest.mark.parametrize("numbers", [(), (10,), (11,), (12, 14)], ids=str)
+def test_a_rollback_at_half_the_rate_is_bit_exact_wherever_the_run_is_cut_off(
+    settings: TrainSettings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    checkpoint_every: int,
+    numbers: tuple[int, ...],
+) -> None:
+    settings = changed(
+        settings,
+        training__checkpoint_every=checkpoint_every,
+        **faults(max_skipped=3, action=FaultAction.rollback),
+    )
+    with spoiling(lambda updater, number: number >= 7 and updater.rate_factor == 1.0):
+        train(settings)
+        assert re.findall(r"at (\S+) times the learning rate \(rollback (\d)\)", caplog.text) == [
+            ("0.5", "1")
+        ]
+        if numbers:
+            parts = in_parts(settings, tmp_path / "parts", *numbers)
+            assert not differences(parts.run_dir, settings.run_dir)

@@ -1,0 +1,40 @@
+"""What a process writes to the terminal, alone or as one of several."""
+
+import logging
+import os
+import sys
+
+
+def is_first() -> bool:
+    """Whether this process is the only one, or the first of several that torchrun started."""
+    return _rank() == 0
+
+
+def is_one_of_several() -> bool:
+    """Whether torchrun started other processes together with this one."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def log_to_stderr() -> None:
+    """Send the log to standard error; of the processes but the first only what is a warning."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        format=f"%(asctime)s {_prefix()}%(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )
+    logging.getLogger("transformer").setLevel(logging.INFO if is_first() else logging.WARNING)
+
+
+def complain(text: str) -> None:
+    """Write `text` as one line to standard error."""
+    print(_prefix() + text.replace("\r", " ").replace("\n", " "), file=sys.stderr, flush=True)
+
+
+def _prefix() -> str:
+    return "" if is_first() else f"rank {_rank()}: "
+
+
+def _rank() -> int:
+    rank = os.environ.get("RANK", "0")
+    return int(rank) if rank.isdecimal() else 0

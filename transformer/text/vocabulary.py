@@ -1,0 +1,234 @@
+"""The pieces of a corpus: learnt from it, or taken from a trained model and extended."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from math import log
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+
+from transformer.config import TextNormalization, TokenizerConfig, TokenizerKind, to_mapping
+from transformer.errors import InputError, require
+from transformer.text.tokenizer import (
+    SPECIAL_PIECES,
+    Pairs,
+    Tokenizer,
+    Tokenizers,
+    learn,
+    n_required,
+    sample,
+    train_tokenizers,
+)
+
+LOGGER = logging.getLogger(__name__)
+Lines = Callable[[], Iterable[str]]  # a walk through the text, each time it is called
+proto: Any = sentencepiece_model_pb2  # its classes are made when it is imported
+Piece = proto.ModelProto.SentencePiece
+
+
+def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
+    """The tokenizers that `config` asks for: learnt from `pairs`, taken, or taken and extended.
+
+    InputError where pieces can neither be learnt nor taken so.
+    """
+    n_pairs = min(len(pairs), config.sample_size)
+    taken = _taken(config)
+    if taken is None:
+        LOGGER.info("learning pieces from %d sentence pairs", n_pairs)
+        return train_tokenizers(pairs, config)
+    LOGGER.info(
+        "taking the pieces of %s; tokenizer.kind, vocab_size, byte_fallback and normalization "
+        "are theirs",
+        config.init_from,
+    )
+    if config.extra_pieces == 0:
+        return taken
+    LOGGER.info("learning further pieces from %d sentence pairs", n_pairs)
+    if taken.joint:
+        text = _extend(
+            taken.source, lambda: chain.from_iterable(sample(pairs, config)), config, "the text"
+        )
+        return Tokenizers(text, text)
+    return Tokenizers(
+        _extend(
+            taken.source, lambda: (s for s, _ in sample(pairs, config)), config, "the source text"
+        ),
+        _extend(
+            taken.target, lambda: (t for _, t in sample(pairs, config)), config, "the target text"
+        ),
+    )
+
+
+def tokenizer_key(config: TokenizerConfig) -> dict[str, Any]:
+    """What the pieces depend on beside the text; of taken ones the content, not the folder.
+
+    InputError where there are none to take.
+    """
+    taken = _taken(config)
+    settings = to_mapping(config)
+    if taken is None:
+        del settings["init_from"], settings["extra_pieces"]
+        return settings
+    models = [taken.source.model] if taken.joint else [taken.source.model, taken.target.model]
+    names = ("extra_pieces", "character_coverage", "sample_size", "seed")
+    learnt = {name: settings[name] for name in names} if config.extra_pieces else {}
+    return {"models": [hashlib.sha256(model).hexdigest() for model in models], **learnt}
+
+
+def cut(tokenizer: Tokenizer, pieces: Sequence[str]) -> list[list[int]]:
+    """The ids of the tokenizer's own pieces that spell each of `pieces`.
+
+    Unlike text, a piece is the beginning of a word only where it has SentencePiece's mark of it.
+    """
+    model = proto.ModelProto.FromString(tokenizer.model)
+    model.normalizer_spec.add_dummy_prefix = False
+    model.normalizer_spec.remove_extra_whitespaces = False
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+    ids: list[list[int]] = processor.encode(list(pieces))
+    return ids
+
+
+def _taken(config: TokenizerConfig) -> Tokenizers | None:
+    """The tokenizers in the folder `config.init_from`, unextended; None where none is given."""
+    require(
+        config.init_from is not None or config.extra_pieces == 0,
+        f"tokenizer.extra_pieces={config.extra_pieces} are put behind the pieces of "
+        "tokenizer.init_from, which is null; give a run's folder there, or set "
+        "tokenizer.vocab_size instead",
+    )
+    if config.init_from is None:
+        return None
+    key = f"tokenizer.init_from={config.init_from}"
+    taken = Tokenizers.load(_folder(Path(config.init_from), key))
+    is_one = "one vocabulary for both sides" if taken.joint else "a vocabulary for each side"
+    require(
+        taken.joint == config.joint,
+        f"{key} has {is_one}; set tokenizer.joint={str(taken.joint).lower()}"
+        + ("" if taken.joint else " and a model.tying that allows it"),
+    )
+    for tokenizer in (taken.source, taken.target):
+        pieces = set(tokenizer.pieces(range(tokenizer.vocab_size)))
+        missing = [symbol for symbol in config.user_symbols if symbol not in pieces]
+        require(
+            not missing,
+            f"tokenizer.user_symbols={missing} are no pieces of {key}; leave them out, or learn "
+            "the pieces anew",
+        )
+    return taken
+
+
+def _folder(path: Path, key: str) -> Path:
+    """Where the models lie: in a checkpoint's folder itself, or in a run's `tokenizer`."""
+    require(path.is_dir(), f"{key} is no folder; give a run's or a checkpoint's")
+    for folder in (path, path / "tokenizer"):
+        if any((folder / name).is_file() for name in ("joint.model", "source.model")):
+            return folder
+    raise InputError(
+        f"{key} holds no pieces: neither joint.model nor source.model, there or in tokenizer/; "
+        "give a run's or a checkpoint's folder"
+    )
+
+
+def _extend(old: Tokenizer, lines: Lines, config: TokenizerConfig, name: str) -> Tokenizer:
+    """`old` with `config.extra_pieces` pieces of the text `lines` behind its own.
+
+    InputError where the text yields fewer.
+    """
+    model = proto.ModelProto.FromString(old.model)
+    found = _further(model, lines, config, name)
+    n = config.extra_pieces
+    require(
+        len(found) >= n,
+        f"tokenizer.extra_pieces={n} is more than {name} yields; beside the pieces of "
+        f"tokenizer.init_from={config.init_from} it has {len(found)}",
+    )
+    for piece, score in zip(found[:n], _scores(found[:n], model), strict=True):
+        model.pieces.append(Piece(piece=piece.piece, score=score))
+    model.trainer_spec.vocab_size = len(model.pieces)
+    return Tokenizer(model.SerializeToString())
+
+
+def _further(model: Any, lines: Lines, config: TokenizerConfig, name: str) -> list[Any]:
+    """Pieces of the text that `model` lacks, best first; `config.extra_pieces` if it has them.
+
+    Characters come before all others, for what they spell cannot be cut without them.
+    """
+    known = {piece.piece for piece in model.pieces}
+    n = config.extra_pieces
+    kind = _kind(model, config)
+    size, largest = len(SPECIAL_PIECES) + n, len(known) + n
+
+    def lacking(kind: TokenizerKind, size: int) -> list[Any]:
+        settings = replace(config, kind=kind, vocab_size=size)
+        return [p for p in _learn(model, lines, settings, name) if p.piece not in known]
+
+    characters = lacking(TokenizerKind.char, largest)
+    if len(characters) >= n or kind is TokenizerKind.char:
+        return characters
+    # The smallest vocabulary of the text that holds so many, found by doubling: in a much larger
+    # one the best pieces are whole words, and rarer words find no parts. A vocabulary larger by n
+    # than the known one holds n others at least.
+    found = lacking(kind, size)
+    while len(found) < n and size < largest:
+        size = min(2 * size, largest)
+        found = lacking(kind, size)
+    learnt = {piece.piece: piece for piece in found}
+    first = [learnt.pop(piece.piece, piece) for piece in characters]
+    return [*first, *learnt.values()]
+
+
+def _kind(model: Any, config: TokenizerConfig) -> TokenizerKind:
+    kind = proto.TrainerSpec.ModelType.Name(model.trainer_spec.model_type).lower()
+    normalization = model.normalizer_spec.name
+    require(
+        kind in TokenizerKind.__members__ and normalization in TextNormalization.__members__,
+        f"tokenizer.init_from={config.init_from} has pieces of kind {kind} with normalization "
+        f"{normalization}; tokenizer.extra_pieces cannot learn others like them",
+    )
+    return TokenizerKind[kind]
+
+
+def _learn(model: Any, lines: Lines, config: TokenizerConfig, name: str) -> Sequence[Any]:
+    """The pieces, best first, of a model of the text that treats it as `model` does."""
+    config = replace(
+        config,
+        normalization=TextNormalization[model.normalizer_spec.name],
+        byte_fallback=False,
+        user_symbols=[piece.piece for piece in model.pieces if piece.type == Piece.USER_DEFINED],
+    )
+    try:
+        learnt = _learn_at_least(lines, config)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"SentencePiece cannot learn pieces from {name}: {reason}") from error
+    pieces: Sequence[Any] = proto.ModelProto.FromString(learnt).pieces
+    return pieces
+
+
+def _learn_at_least(lines: Lines, config: TokenizerConfig) -> bytes:
+    """A model of `config.vocab_size` pieces, or more where the characters need them."""
+    try:
+        return learn(lines(), config, fewer=True)
+    except RuntimeError as error:
+        required = n_required(str(error))
+        if required is None:
+            raise
+    return learn(lines(), replace(config, vocab_size=required), fewer=True)
+
+
+def _scores(found: Sequence[Any], model: Any) -> list[float]:
+    """The scores of the pieces `found` behind those of `model`.
+
+    Unigram: log-probabilities in a mixture of both texts in proportion to their pieces. BPE:
+    merges that come after all others.
+    """
+    if model.trainer_spec.model_type == proto.TrainerSpec.BPE:
+        lowest = min(piece.score for piece in model.pieces)
+        return [lowest - 1 - rank for rank in range(len(found))]
+    share = len(found) / (len(model.pieces) + len(found))
+    return [piece.score + log(share) for piece in found]

@@ -1,0 +1,152 @@
+"""Several processes that train one model, as torchrun starts them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from transformer.config import ParallelConfig
+from transformer.errors import InputError, require
+
+T = TypeVar("T")
+BUCKET = 2**23  # elements that are summed at once
+NODES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # what torchrun tells each process
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, as one of them sees them; every method is for all to call alike.
+
+    InputError where another one has ended or does not answer.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0  # among those of this machine
+    control: Any = None  # the group for messages between CPUs
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def device(self, name: str) -> str:
+        """The device of this process where the settings say `name`: each takes its own GPU."""
+        if self.count == 1 or name == "cpu" or not torch.cuda.is_available():
+            return name
+        return f"cuda:{self.local_rank}"
+
+    def agree(self, *flags: float) -> list[float]:
+        """The largest value of each flag over all processes."""
+        if self.count == 1:
+            return list(flags)
+        found = torch.tensor(flags, dtype=torch.float64)
+        with answering():
+            dist.all_reduce(found, dist.ReduceOp.MAX, group=self.control)
+        return found.tolist()
+
+    def gather(self, items: Sequence[T]) -> list[T]:
+        """All items in order, where this process holds items[rank::count]."""
+        if self.count == 1:
+            return list(items)
+        shares: list[list[T]] = [[] for _ in range(self.count)]
+        with answering():
+            dist.all_gather_object(shares, list(items), group=self.control)
+        n = sum(map(len, shares))
+        return [shares[i % self.count][i // self.count] for i in range(n)]
+
+    def from_first(self, value: T) -> T:
+        """The value that the first process gave."""
+        if self.count == 1:
+            return value
+        values = [value]
+        with answering():
+            dist.broadcast_object_list(values, src=0, group=self.control)
+        return values[0]
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each of `tensors`, on one device, by its sum over all processes.
+
+        They travel together, a bucket at a time: a message costs more than its content.
+        """
+        if self.count == 1:
+            return
+        for bucket in buckets(tensors):
+            flat = torch.cat([tensor.detach().flatten() for tensor in bucket])
+            with answering():
+                dist.all_reduce(flat)
+            start = 0
+            for tensor in bucket:
+                stop = start + tensor.numel()
+                tensor.detach().copy_(flat[start:stop].view_as(tensor))
+                start = stop
+
+
+def buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """`tensors` in order, in groups of one dtype and at most BUCKET elements, or of one tensor."""
+    held: list[Tensor] = []
+    n = 0
+    for tensor in tensors:
+        if held and (n + tensor.numel() > BUCKET or tensor.dtype is not held[0].dtype):
+            yield held
+            held, n = [], 0
+        held.append(tensor)
+        n += tensor.numel()
+    if held:
+        yield held
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns the failure of a message into InputError."""
+    try:
+        yield
+    except (dist.DistError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"another process of this run has ended or does not answer ({reason[:200]}); its own "
+            "message says why; run again to go on from the last checkpoint"
+        ) from error
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks, as its environment tells."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
+    """The processes that torchrun started together with this one; only this one without torchrun.
+
+    InputError where they cannot be reached, or the setting `device` is not for several.
+    """
+    told = [os.environ.get(name) for name in NODES]
+    if None in told or told[1] == "1":
+        require(
+            not config.shard,
+            "training.parallel.shard=true needs several processes; start them with torchrun",
+        )
+        yield Processes()
+        return
+    rank, count, local_rank = (int(value or 0) for value in told)
+    require(
+        device in ("auto", "cpu", "cuda"),
+        f"device={device} with several processes: each takes its own GPU; use device=cuda",
+    )
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    timeout = timedelta(minutes=config.timeout_minutes)
+    with answering():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timeout)
+        control = dist.new_group(backend="gloo", timeout=timeout)
+    try:
+        yield Processes(rank, count, local_rank, control)
+    finally:
+        dist.destroy_process_group()

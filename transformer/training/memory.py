@@ -1,0 +1,118 @@
+"""How large a batch may be."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+
+from transformer.config import AUTO, TrainSettings
+from transformer.device import autocast
+from transformer.errors import require
+from transformer.model import Transformer
+from transformer.text.batching import Batch, Lengths
+from transformer.text.dataset import PreparedData
+from transformer.text.tokenizer import BOS_ID, EOS_ID
+from transformer.training.distributed import Processes
+from transformer.training.update import Updater
+
+logger = logging.getLogger(__name__)
+
+WITHOUT_GPU = 4096  # the CPU does not tell when its memory runs out, and gains nothing from more
+FIRST = 4096
+MOST = 2**20
+N_BISECTIONS = 3
+SPARE = 0.9  # share of the largest that fitted which is used: shapes differ, memory fragments
+
+
+def largest_fitting(fits: Callable[[int], bool]) -> int | None:
+    """About the largest budget of tokens that `fits`; None where FIRST does not fit.
+
+    Doubles it until it does not fit, then halves the gap N_BISECTIONS times.
+    """
+    if not fits(FIRST):
+        return None
+    good = FIRST
+    while good < MOST and fits(2 * good):
+        good *= 2
+    if good >= MOST:
+        return good
+    bad = 2 * good
+    for _ in range(N_BISECTIONS):
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if fits(middle) else (good, middle)
+    return good
+
+
+def find_batch_tokens(
+    settings: TrainSettings, data: PreparedData, updater: Updater, processes: Processes
+) -> int:
+    """The budget of data.batch_tokens; with `auto`, the most that every process has memory for."""
+    if settings.data.batch_tokens != AUTO:
+        return int(settings.data.batch_tokens)
+    if updater.device.type != "cuda":
+        logger.info("data.batch_tokens=auto without a GPU: %d", WITHOUT_GPU)
+        return WITHOUT_GPU
+    require(
+        not updater.sharded,
+        "data.batch_tokens=auto does not go with training.parallel.shard=true; give a number",
+    )
+    lengths = typical_lengths(data.train.source_lengths, data.train.target_lengths)
+    vocab_size = data.tokenizers.target.vocab_size
+
+    def fits(batch_tokens: int) -> bool:
+        batches = [full_batch(batch_tokens, length, vocab_size) for length in lengths]
+        own = all(computes(updater, batch) for batch in batches)
+        return not processes.agree(float(not own))[0]
+
+    found = largest_fitting(fits)
+    if found is None:
+        logger.warning("data.batch_tokens=auto: not even %d fit in memory; trying it", FIRST)
+        return FIRST
+    found = int(SPARE * found) // 256 * 256
+    logger.info("data.batch_tokens=auto: %d fit in memory", found)
+    return found
+
+
+def typical_lengths(source: Lengths, target: Lengths) -> list[int]:
+    """The lengths of a short, a middling and the longest pair: which of them needs most differs."""
+    longest = torch.maximum(torch.from_numpy(source), torch.from_numpy(target)).double()
+    quantiles = torch.tensor([0.05, 0.5, 1.0], dtype=torch.float64)
+    sample = longest[:: max(1, len(longest) // 100_000)]  # torch.quantile takes no more
+    found = torch.quantile(sample, quantiles).long().tolist()
+    return sorted({*map(int, found[:2]), int(longest.max())})
+
+
+def full_batch(batch_tokens: int, length: int, vocab_size: int) -> Batch:
+    """A batch of `length` tokens a sentence without padding, as large as the budget allows."""
+    n_rows = max(1, batch_tokens // length)
+    ids = torch.arange(n_rows * length).view(n_rows, length) % (vocab_size - EOS_ID - 1)
+    ids = ids + EOS_ID + 1
+    target = torch.cat([torch.full((n_rows, 1), BOS_ID), ids[:, :-1]], dim=1)
+    return Batch(
+        source=ids,
+        target=target,
+        labels=ids,
+        label_positions=torch.arange(ids.numel()),
+        n_source_tokens=ids.numel(),
+        n_target_tokens=ids.numel(),
+    )
+
+
+def computes(updater: Updater, batch: Batch) -> bool:
+    """Whether an update by `batch` fits in memory; no weight changes."""
+    model: Transformer = updater.model
+    model.train()
+    ballast = []
+    fitted = True
+    try:
+        # What the optimizer will hold: two moments of each weight.
+        ballast = [torch.empty_like(p) for p in updater.parameters for _ in range(2)]
+        with autocast(updater.precision, updater.device):
+            loss = updater.objective(model, batch.to(updater.device))
+        loss.smoothed.backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        fitted = False
+    del ballast
+    model.zero_grad(set_to_none=True)
+    torch.cuda.empty_cache()
+    return fitted
