@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.runs import N_UPDATES, changed, make_settings, write_corpus
+from tests.faults.runs import changed, make_settings, write_corpus
 from transformer.config import TrainSettings
 from transformer.training import train
 from transformer.training.stream import UpdateBatches
@@ -52,12 +52,12 @@ def undisturbed(
 
 
 @contextmanager
-def dying(number: int) -> Iterator[None]:
-    """Lets a run end in the midst of update `number`."""
+def dying(number: int, factor: float | None = None) -> Iterator[None]:
+    """Lets a run end in the midst of update `number`, if `factor` is what rollbacks left; None: any."""
     update = Updater.update
 
     def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
-        if batches.position.update == number:
+        if batches.position.update == number and factor in {None, self.rate_factor}:
             raise Died
         return update(self, batches)
 
@@ -66,12 +66,7 @@ def dying(number: int) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def cut_off() -> Callable[..., None]:
-    """Trains until a run ends in the midst of update `number`."""
-
-    def run(settings: TrainSettings, number: int = N_UPDATES - 3) -> None:
-        with dying(number), pytest.raises(Died):
-            train(settings)
-
-    return run
+def cut_off(settings: TrainSettings, number: int, factor: float | None = None) -> None:
+    """Train until a run ends in the midst of an update."""
+    with dying(number, factor), pytest.raises(Died):
+        train(settings)

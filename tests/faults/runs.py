@@ -102,8 +102,14 @@ SPELT = (
     *(f"data.{name}" for name in ("source", "target", "train", "valid", "batch_tokens")),
     *("data.cache_dir", "tokenizer.vocab_size", "tokenizer.byte_fallback"),
     *(f"model.{name}" for name in ("encoder_layers", "decoder_layers", "d_model", "n_heads")),
-    *("model.d_feed_forward", "model.attention_dropout", "model.feed_forward_dropout"),
+    *(
+        "model.d_feed_forward",
+        "model.attention_dropout",
+        "model.feed_forward_dropout",
+        "model.norm",
+    ),
     *("optim.lr", "optim.warmup", "optim.schedule", "run_dir", "device", "precision", "threads"),
+    "model.norm",
     *(f"training.{name}" for name in ("max_updates", "accumulate", "validate_every", "metric")),
     *(f"training.{name}" for name in ("checkpoint_every", "log_every", "keep_last")),
 )

@@ -4,17 +4,14 @@ A process of its own, since it forks: each fork is `transformer train`, told to 
 until its signal has come. It prints one JSON object a signal.
 """
 
-import argparse
 import itertools
 import json
-import logging
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +19,8 @@ import torch
 
 import transformer.evaluation
 from tests.faults.runs import arguments, differences, make_settings, write_corpus
-from transformer.cli.compose import Composer
 from transformer.cli.main import main
-from transformer.config import TrainSettings, save_settings
+from transformer.config import TrainSettings
 from transformer.training import start
 from transformer.training.run import RunFolder
 from transformer.training.trainer import Trainer
@@ -32,7 +28,7 @@ from transformer.training.update import Updater
 from transformer.training.validation import Validator
 
 PLACE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-SIGNALS = {each.name: each for each in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
 # Where a run is to wait: a function, and which call of it.
 MOMENTS: dict[str, tuple[Any, str, int]] = {
     "preparing": (start, "prepare_data", 1),
@@ -96,70 +92,59 @@ def end(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def stop(settings: TrainSettings, moment: str, signals: Sequence[int], errors: Path) -> int:
-    """The exit status of a run that is sent `signals` at a moment."""
+def try_(
+    settings: TrainSettings, whole: TrainSettings, moment: str, names: Sequence[str]
+) -> dict[str, Any]:
+    """What becomes of a run that is sent the signals `names` at a moment, and run again."""
+    errors = Path(whole.run_dir).with_name("errors")
     reader, ready = os.pipe()
-    pid = fork(arguments(settings, TEST), errors, lambda: wait_at(moment, ready))
+    pid = fork(spelt(settings), errors, lambda: wait_at(moment, ready))
     os.close(ready)
     came = os.read(reader, 1)
     os.close(reader)
-    for number in signals if came else ():
-        os.kill(pid, number)
+    for name in names if came else ():
+        os.kill(pid, signal.Signals[name])
         time.sleep(0.05)
-    return end(pid)
-
-
-TEST = ""
-
-
-def campaign(moments: Sequence[str], names: Sequence[str], place: Path) -> Iterator[dict[str, Any]]:
-    """Each signal at each moment; the last one is a SIGINT after another, which ends at once."""
-    whole = make_settings(place / "corpus", place / "whole", place / "cache")
-    errors = place / "errors"
-    status = end(fork(arguments(whole, TEST), errors, lambda: None))
-    assert status == 0, errors.read_text()
-    for n, (moment, name) in enumerate(zip(moments, names, strict=True)):
-        cache = place / f"cache{n}" if moment == "preparing" else place / "cache"
-        settings = make_settings(place / "corpus", place / f"run{n}", cache)
-        status = stop(settings, moment, [SIGNALS[name]], errors)
-        said = errors.read_text()
-        status_after = end(fork(arguments(settings, TEST), errors, lambda: None))
-        yield {
-            "moment": moment,
-            "signal": name,
-            "status": status,
-            "said": said.splitlines()[-1:],
-            "traceback": "Traceback" in said,
-            "status_after": status_after,
-            # A checkpoint more, at the update at which the signal came.
-            "different": differences(settings.run_dir, whole.run_dir, kept=False),
-        }
-    settings = make_settings(place / "corpus", place / "twice", place / "cache")
-    status = stop(settings, "an epoch", [signal.SIGINT, signal.SIGINT], errors)
-    said = errors.read_text()
-    status_after = end(fork(arguments(settings, TEST), errors, lambda: None))
-    yield {
-        "moment": "an epoch",
-        "signal": "SIGINT twice",
+    status = end(pid)
+    said = errors.read_text(encoding="utf-8")
+    return {
+        "moment": moment,
+        "signal": " ".join(names),
         "status": status,
         "said": said.splitlines()[-1:],
         "traceback": "Traceback" in said,
-        "status_after": status_after,
+        "status_after": end(fork(spelt(settings), errors, lambda: None)),
+        # There is a checkpoint more, of the update at which the signal came.
         "different": differences(settings.run_dir, whole.run_dir, kept=False),
     }
 
 
+def spelt(settings: TrainSettings) -> list[str]:
+    """The command line of a run that is tested at its end."""
+    corpus = Path(settings.run_dir).with_name("corpus")
+    return arguments(settings, f"data.test={corpus / 'test'}")
+
+
+def campaign(place: Path, pairs: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Each signal at each moment; at last, a second SIGINT after the first, which ends at once."""
+    write_corpus(place / "corpus")
+    whole = make_settings(place / "corpus", place / "whole", place / "cache")
+    status = end(fork(spelt(whole), place / "errors", lambda: None))
+    assert status == 0, (place / "errors").read_text(encoding="utf-8")
+    for n, (moment, name) in enumerate(pairs):
+        cache = place / f"cache{n}" if moment == "preparing" else place / "cache"
+        settings = make_settings(place / "corpus", place / f"run{n}", cache)
+        yield try_(settings, whole, moment, [name])
+    settings = make_settings(place / "corpus", place / "twice", place / "cache")
+    yield try_(settings, whole, "an epoch", ["SIGINT", "SIGINT"])
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    every = sys.argv[1:] == ["every"]
-    pairs = (
-        list(itertools.product(MOMENTS, SIGNALS))
-        if every
-        else list(zip(MOMENTS, itertools.cycle(SIGNALS)))
-    )
+    chosen: Any = zip(MOMENTS, itertools.cycle(SIGNALS), strict=False)
+    if sys.argv[1:] == ["every"]:
+        chosen = itertools.product(MOMENTS, SIGNALS)
     with tempfile.TemporaryDirectory(dir=PLACE) as folder:
-        write_corpus(Path(folder) / "corpus")
-        TEST = f"data.test={folder}/corpus/test"
-        for found in campaign(*zip(*pairs, strict=True), place=Path(folder)):
+        for found in campaign(Path(folder), list(chosen)):
             sys.stdout.write(json.dumps(found) + "\n")
             sys.stdout.flush()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.runs import checkpoints, differences
+from tests.faults.conftest import cut_off
+from tests.faults.runs import checkpoints, differences, make_settings
 from transformer.checkpoint import MANIFEST, Checkpoint
 from transformer.config import TrainSettings
 from transformer.errors import InputError
@@ -50,12 +51,8 @@ HARMS = (shorten, empty, remove, flip, blank)
 @pytest.fixture(scope="module")
 def stump(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was cut off after update 10."""
-    from tests.faults.conftest import Died, dying
-    from tests.faults.runs import make_settings
-
     folder = tmp_path_factory.mktemp("stump") / "run"
-    with dying(11), pytest.raises(Died):
-        train(make_settings(corpus, folder, corpus / "cache"))
+    cut_off(make_settings(corpus, folder, corpus / "cache"), 11)
     return folder
 
 

@@ -1,6 +1,5 @@
 """Losses and gradients that are not finite cost their update, and what is done about many."""
 
-import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.faults.conftest import Died, dying
+from tests.faults.conftest import cut_off
 from tests.faults.runs import N_UPDATES, changed, checkpoints, curves, differences
 from transformer.checkpoint import Checkpoint
-from transformer.config import FaultAction, FaultsConfig, Precision, TrainSettings
+from transformer.config import FaultAction, Precision, TrainSettings
 from transformer.errors import InputError
 from transformer.model import Transformer
 from transformer.text.batching import Batch
@@ -31,7 +30,7 @@ def spoil_loss(loss: TokenLoss) -> TokenLoss:
 
 def spoil_gradient(loss: TokenLoss) -> TokenLoss:
     smoothed = loss.smoothed * 1.0
-    smoothed.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+    smoothed.register_hook(lambda gradient: gradient * torch.nan)
     return TokenLoss(smoothed, loss.nll)
 
 
@@ -65,20 +64,15 @@ def spoiling(bad: Bad, spoil: Callable[[TokenLoss], TokenLoss] = spoil_loss) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Updater, "update", updated)
         for place in (start, state):
-            patch.setattr(place, "build_objective", build(place.build_objective))  # type: ignore[attr-defined]
+            patch.setattr(place, "build_objective", build(place.build_objective))
         yield
-
-
-def cut(settings: TrainSettings, number: int) -> None:
-    with dying(number), pytest.raises(Died):
-        train(settings)
 
 
 def in_parts(settings: TrainSettings, run_dir: Path, *numbers: int) -> TrainSettings:
     """Trains a run that is cut off in the midst of updates."""
     parts = changed(settings, run_dir=str(run_dir))
     for number in numbers:
-        cut(parts, number)
+        cut_off(parts, number)
     train(parts)
     return parts
 
@@ -103,12 +97,11 @@ def test_an_update_that_is_not_finite_is_skipped_counted_and_told(
     (file,) = (Path(settings.run_dir) / "faults").iterdir()
     assert str(file) in told[0]
     pairs = [line.split("\t") for line in file.read_text().splitlines()]
-    texts = [
-        Path(f"{settings.data.train}.{side}").read_text().splitlines() for side in ("xx", "yy")
-    ]  # type: ignore[attr-defined]
     assert pairs
-    for row, source, target in pairs:
-        assert (source, target) == (texts[0][int(row)], texts[1][int(row)])
+    for row, *sides in pairs:
+        for side, text in zip(("xx", "yy"), sides, strict=True):
+            corpus = Path(f"{settings.data.train}.{side}")  # type: ignore[attr-defined]
+            assert text.split() == corpus.read_text().splitlines()[int(row)].split()
 
     step = Updater._step
 
@@ -193,3 +186,45 @@ def test_a_rollback_at_half_the_rate_is_bit_exact_wherever_the_run_is_cut_off(
         if numbers:
             parts = in_parts(settings, tmp_path / "parts", *numbers)
             assert not differences(parts.run_dir, settings.run_dir)
+
+
+def test_a_loss_that_diverges_is_rolled_back_bit_for_bit_wherever_the_run_is_cut_off(
+    settings: TrainSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = changed(
+        settings,
+        optim__lr=3.0,
+        optim__warmup=200,
+        optim__clip_norm=None,
+        training__max_updates=85,
+        training__validate_every=20,
+        training__checkpoint_every=7,
+        training__keep_last=50,
+        **faults(action=FaultAction.rollback, divergence=1.0),
+    )
+    train(settings)
+    assert "the loss diverges" in caplog.text
+    assert "at 0.5 times the learning rate (rollback 1)" in caplog.text
+    parts = changed(settings, run_dir=str(tmp_path / "parts"))
+    cut_off(parts, 64, factor=1.0)
+    cut_off(parts, 58, factor=0.5)
+    cut_off(parts, 70, factor=0.5)
+    train(parts)
+    assert not differences(parts.run_dir, settings.run_dir)
+
+
+def test_without_rollbacks_a_loss_that_diverges_ends_the_run_with_a_diagnosis(
+    settings: TrainSettings,
+) -> None:
+    settings = changed(
+        settings,
+        optim__lr=3.0,
+        optim__warmup=200,
+        optim__clip_norm=None,
+        training__max_updates=130,
+        training__validate_every=200,
+        training__checkpoint_every=20,
+        **faults(divergence=1.0),
+    )
+    with pytest.raises(InputError, match=r"the loss diverges: action=rollback; .* update 60"):
+        train(settings)

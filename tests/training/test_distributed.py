@@ -98,8 +98,7 @@ def start(code: str, *arguments: object, count: int = 2) -> list[subprocess.Pope
 def wait(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
     """What each wrote to standard error; all must have ended well."""
     texts = [process.communicate(timeout=120)[1] for process in processes]
-    for process, text in zip(processes, texts, strict=True):
-        assert process.returncode == 0, text
+    assert [process.returncode for process in processes] == [0] * len(texts), "\n".join(texts)
     return texts
 
 

@@ -83,6 +83,13 @@ def folder(settings: TrainSettings, tokenizers: Tokenizers) -> RunFolder:
     return folder
 
 
+@pytest.fixture
+def begun(folder: RunFolder, tokenizers: Tokenizers) -> RunFolder:
+    """A folder with a checkpoint."""
+    save(folder, tokenizers, 1)
+    return folder
+
+
 def save(folder: RunFolder, tokenizers: Tokenizers, update: int, **metrics: float) -> None:
     contents = Contents({"w": torch.zeros(1)}, folder.settings, tokenizers, metrics, {"a": 1})
     folder.save(update, contents)
@@ -104,9 +111,8 @@ def test_what_changes_no_update_may_change(
 
 
 @pytest.mark.parametrize("key", BOUND_CHANGES)
-def test_another_setting_is_refused_by_its_name(
-    folder: RunFolder, change: Change, key: str
-) -> None:
+def test_another_setting_is_refused_by_its_name(begun: RunFolder, change: Change, key: str) -> None:
+    folder = begun
     after = change(folder.settings, **{key: BOUND_CHANGES[key]})
     with pytest.raises(InputError, match=key.replace("__", r"\.")) as caught:
         RunFolder(after).check()

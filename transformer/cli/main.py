@@ -33,7 +33,12 @@ def entry_point() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name need not be valid text.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        # At once: without waiting for a checkpoint that is being written, which harms none.
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def main(argv: list[str] | None = None) -> int:

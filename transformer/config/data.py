@@ -84,8 +84,8 @@ class DataConfig:
         require(
             self.batch_tokens == AUTO
             or (type(self.batch_tokens) is int and self.batch_tokens >= 1),
-            f"data.batch_tokens={self.batch_tokens} must be {AUTO} or a whole number of at least 1, "
-            "in digits",
+            f"data.batch_tokens={self.batch_tokens} must be {AUTO} or a whole number in digits, at "
+            "least 1",
         )
         require(
             self.workers is None or self.workers >= 0,

@@ -16,7 +16,7 @@ from transformer.errors import InputError, require
 
 T = TypeVar("T")
 BUCKET = 2**23  # elements that are summed at once
-NODES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # what torchrun tells each process
+TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # by torchrun, to each process
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,13 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (dist.DistError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
+        if type(error) is not RuntimeError and not isinstance(error, dist.DistError):
+            raise  # out of memory, say, which says nothing of the others
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(
             f"another process of this run has ended or does not answer ({reason[:200]}); its own "
             "message says why; run again to go on from the last checkpoint"
         ) from error
-
-
-def is_first_process() -> bool:
-    """Whether this process is the one that speaks, as its environment tells."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -128,15 +123,21 @@ def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
 
     InputError where they cannot be reached, or the setting `device` is not for several.
     """
-    told = [os.environ.get(name) for name in NODES]
-    if None in told or told[1] == "1":
+    told = {name: os.environ.get(name) for name in TOLD}
+    missing = [name for name, value in told.items() if value is None]
+    if (told["WORLD_SIZE"] or "1") == "1":
         require(
             not config.shard,
             "training.parallel.shard=true needs several processes; start them with torchrun",
         )
         yield Processes()
         return
-    rank, count, local_rank = (int(value or 0) for value in told)
+    require(
+        not missing,
+        f"WORLD_SIZE={told['WORLD_SIZE']} is set, but not {' and '.join(missing)}; start several "
+        "processes with torchrun",
+    )
+    rank, count, local_rank = (int(value or 0) for value in told.values())
     require(
         device in ("auto", "cpu", "cuda"),
         f"device={device} with several processes: each takes its own GPU; use device=cuda",

@@ -176,7 +176,7 @@ class DerivedCriterion:
         self, logits: Tensor, part: slice, *, needed: bool
     ) -> tuple[TokenLoss, Tensor | None]:
         """The loss of the labels `part` and its gradient at `logits` [n, ..., V]."""
-        with torch.set_grad_enabled(needed):
+        with torch.enable_grad():
             loss = self.loss(logits.requires_grad_(needed), part)
         if not needed:
             return loss, None

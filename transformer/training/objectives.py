@@ -90,8 +90,8 @@ class MixedObjective:
 
     def __call__(self, model: Transformer, batch: Batch) -> TokenLoss:
         """The loss of `batch` on the model's device; NLL is the mean of the passes."""
-        state = model.start(batch.source.repeat(self.n_passes, 1))
-        hidden = model.hidden(batch.target.repeat(self.n_passes, 1), state)
+        source, target = (ids.repeat(self.n_passes, 1) for ids in (batch.source, batch.target))
+        hidden = model.hidden(target, model.start(source))
         labels = batch.labels.flatten().index_select(0, batch.label_positions)
         terms = [(weight, prepare(batch)) for weight, prepare in self.terms]
 

@@ -76,8 +76,11 @@ class RunFolder:
         )
 
     def settings_before(self) -> TrainSettings | None:
-        """The settings of the run that goes on in the folder; None where one begins."""
-        if self.settings.training.resume is Resume.never or not self.file.exists():
+        """The settings of the run that goes on in the folder; None where one begins.
+
+        A run without a checkpoint has nothing to go on from, so it begins, with whatever settings.
+        """
+        if self.settings.training.resume is Resume.never or not numbered(self.checkpoints):
             return None
         return load_settings(TrainSettings, self.file)
 

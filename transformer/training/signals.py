@@ -11,8 +11,8 @@ from typing import Any
 
 from transformer.errors import Stopped
 
-ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-# torchrun passes a Ctrl-C on to processes that the terminal has already told of it.
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+# A launcher may pass a Ctrl-C on to processes that the terminal has already told of it.
 ECHO_S = 2.0
 
 
@@ -80,7 +80,11 @@ def handled(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in ASKING}
+    before = {
+        number: signal.signal(number, handler)
+        for number in ASKING
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup does with SIGHUP
+    }
     try:
         yield
     finally:

@@ -3,13 +3,14 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from transformer.config import Precision, Resume, TrainSettings
+from transformer.checkpoint import Checkpoint
+from transformer.config import AUTO, Precision, Resume, TrainSettings
 from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
 from transformer.metrics import require_tokenizer
 from transformer.text.dataset import PreparedData, prepare_data
@@ -71,23 +72,21 @@ class Place:
 @contextmanager
 def opened(folder: RunFolder, data: PreparedData, processes: Processes) -> Iterator[Path | None]:
     """The checkpoint to go on from, in a folder that is ready and locked; None: the run begins."""
-    with folder.locked() if processes.is_first else nullcontext():
-        found = None
-        if processes.is_first:
-            if folder.settings.training.resume is Resume.never:
-                folder.move_aside()
+    if not processes.is_first:
+        yield processes.from_first(None)
+        return
+    with folder.locked():
+        if folder.settings.training.resume is Resume.never:
+            folder.move_aside()
+        with log_to(folder.log):
             checkpoint = folder.last()
-            if checkpoint is not None:
-                folder.check_data(checkpoint.training()["data"], data.fingerprint)
-                found = checkpoint.folder
             before = folder.settings_before()
-            folder.create(data.tokenizers)
-        found = processes.from_first(found)
-        with log_to(folder.log) if processes.is_first else nullcontext():
-            if found is not None and processes.is_first and before is not None:
+            if checkpoint is not None and before is not None:
+                folder.check_data(checkpoint.training()["data"], data.fingerprint)
                 for change in changes(before, folder.settings):
                     logger.info("%s", change)
-            yield found
+            folder.create(data.tokenizers)
+            yield processes.from_first(None if checkpoint is None else checkpoint.folder)
 
 
 def build_trainer(
@@ -99,7 +98,15 @@ def build_trainer(
 ) -> Trainer:
     """A trainer that stands where `checkpoint` does, or at the beginning."""
     state = build_state(settings, folder, data, place, begins=checkpoint is None)
-    batch_tokens = find_batch_tokens(settings, data, state.updater, place.processes)
+    window = None
+    if checkpoint is None:
+        logger.info("training from the beginning in %s", folder.path)
+    else:
+        window = state.load(Checkpoint(checkpoint))
+        logger.info("going on after update %d of %s", state.position.update, folder.path)
+    if settings.data.batch_tokens != AUTO or state.batch_tokens is None:
+        state.batch_tokens = find_batch_tokens(settings, data, state.updater, place.processes)
+    batch_tokens = state.batch_tokens
     stream = UpdateStream(
         data.train,
         settings,
@@ -108,10 +115,8 @@ def build_trainer(
         processes=place.processes,
     )
     validator = Validator(data, settings, batch_tokens, place.device, place.processes)
-    trainer = Trainer(state, stream, validator, folder, place.signals)
-    trainer.resume(checkpoint)
     describe(state, stream)
-    return trainer
+    return Trainer(state, stream, validator, folder, place.signals, window)
 
 
 def build_state(

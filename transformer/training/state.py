@@ -67,6 +67,7 @@ class RunState:
         self.model = updater.model
         self.asked = updater.precision  # what the settings ask of this device
         self.position = Position()
+        self.batch_tokens: int | None = None  # what data.batch_tokens=auto has found
         self.standing = Standing()
         self.plateau = Plateau(settings.optim)
         decay = settings.training.ema
@@ -108,6 +109,7 @@ class RunState:
             "elapsed_s": self.elapsed_s,
             "asked_precision": self.asked.name,
             "processes": self.processes.count,
+            "batch_tokens": self.batch_tokens,
             "updater": self.updater.state(),
             "plateau": self.plateau.state(),
             "monitor": self.monitor.state(),
@@ -129,6 +131,7 @@ class RunState:
         self._load_precision(state)
         self.updater.load_state(state["updater"])
         self.position = Position.from_state(state["position"])
+        self.batch_tokens = state["batch_tokens"]
         self.standing = Standing(**state["standing"])
         self.plateau.load_state(state["plateau"])
         self.monitor.load_state(state["monitor"])

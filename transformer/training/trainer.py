@@ -46,6 +46,7 @@ class Trainer:
         validator: Validator,
         folder: RunFolder,
         signals: Signals,
+        window: dict[str, Any] | None = None,
     ) -> None:
         self.state = state
         self.stream = stream
@@ -56,37 +57,14 @@ class Trainer:
         self.processes = state.processes
         self.writer = CheckpointWriter(folder, self.config.faults.on_write_error)
         self.tracker: Tracker | SilentTracker = SilentTracker()
-        self.saved = False  # whether the state has been handed to the writer as it is
-        self.saved_s = 0.0  # of training, when that was last so
+        self.window = window  # what earlier processes have not told; None: there were none
+        self.saved = window is not None  # whether the state has been given to the writer as it is
+        self.saved_s = state.elapsed_s  # when that was last so
 
     @property
     def number(self) -> int:
         """Updates done."""
         return self.state.position.update
-
-    def resume(self, path: Path | None) -> None:
-        """Take up the checkpoint at `path`; without one, begin."""
-        if path is None:
-            logger.info("training from the beginning in %s", self.folder.path)
-            window = None
-        else:
-            window = self._load(path)
-            logger.info("going on after update %d of %s", self.number, self.folder.path)
-        self._track(window)
-
-    def _load(self, path: Path) -> dict[str, Any]:
-        """Take up a checkpoint; gives what its log has not told."""
-        window = self.state.load(Checkpoint(path))
-        self.saved, self.saved_s = True, self.state.elapsed_s
-        return window
-
-    def _track(self, window: dict[str, Any] | None) -> None:
-        """Tell of the updates from here on, and of those in `window`."""
-        self.tracker.close()
-        if self.processes.is_first:
-            self.tracker = Tracker(self.folder.tensorboard, self.number, self.config.log_every)
-            if window is not None:
-                self.tracker.load_state(window)
 
     def run(self) -> TrainingResult:
         """Train until a limit is reached; Stopped where a signal comes first."""
@@ -95,6 +73,7 @@ class Trainer:
             if reason is not None and self.state.metrics:
                 logger.info("the run in %s is finished: %s", self.folder.path, reason)
             else:
+                self._track()
                 with self.signals.deferred(), self._telling_what_is_kept():
                     reason = self._loop()
                     self._finish()
@@ -104,6 +83,14 @@ class Trainer:
             if not isinstance(sys.exception(), KeyboardInterrupt):  # then at once
                 self.writer.close(must_succeed=False)
         return TrainingResult(self.folder.path, self.number, self._best(), reason)
+
+    def _track(self) -> None:
+        """Tell of the updates from here on, and of those in the window."""
+        self.tracker.close()
+        if self.processes.is_first:
+            self.tracker = Tracker(self.folder.tensorboard, self.number, self.config.log_every)
+            if self.window is not None:
+                self.tracker.load_state(self.window)
 
     @contextmanager
     def _telling_what_is_kept(self) -> Iterator[None]:
@@ -279,7 +266,8 @@ class Trainer:
         if path is None or n > self.config.faults.max_rollbacks:
             raise InputError(self._diagnosis(trouble))
         elapsed_s = self.state.elapsed_s
-        window = self._load(path)
+        self.window = self.state.load(Checkpoint(path))
+        self.saved, self.saved_s = True, elapsed_s
         self.state.start_clock(elapsed_s)
         self.state.standing.rollback_factor, self.state.standing.n_rollbacks = factor, n
         self.state.set_rate_factor()
@@ -289,7 +277,7 @@ class Trainer:
         )
         if self.processes.is_first:
             self.folder.discard_after(self.number)
-        self._track(window)
+        self._track()
 
     def _last_good(self) -> Path | None:
         """The newest checkpoint from before the trouble."""

@@ -108,7 +108,8 @@ class Updater:
         """Change the weights by the gradient of the mean loss over all labels of `update`."""
         self.model.train()
         losses = self._backward(update)
-        nll = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
+        # Summed with the gradients, so of their type where this process has no batch.
+        nll = torch.stack([self._zero(), *losses]).sum()
         gradients = self._sum_gradients(nll)
         # Of the gradients as they are; NaN or infinite where any of them is, or a loss was.
         norm = self._norm(gradients) / self.scale.scale + 0 * nll
@@ -119,6 +120,9 @@ class Updater:
         self._step(lr, skipped)
         self.scale.update(skipped)
         return UpdateResult(nll, losses, norm, skipped, lr)
+
+    def _zero(self) -> Tensor:
+        return torch.zeros((), dtype=self.parameters[0].dtype, device=self.device)
 
     def _step(self, lr: float, skipped: Tensor) -> None:
         set_rate(self.optimizers, lr)
@@ -151,7 +155,7 @@ class Updater:
             for number, work in enumerate(update.work, start=1):
                 synchronize_next_backward(self.model, number == len(update.work))
                 torch.manual_seed(work.seed)
-                loss = torch.zeros((), device=self.device)
+                loss = self._zero()
                 for part in self._parts(work):
                     size = padded_size(part)
                     loss = loss + self._backward_part(part, work, update.n_target_tokens)
