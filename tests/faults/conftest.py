@@ -53,7 +53,7 @@ def undisturbed(
 
 @contextmanager
 def dying(number: int, factor: float | None = None) -> Iterator[None]:
-    """Lets a run end in the midst of update `number`, if `factor` is what rollbacks left; None: any."""
+    """Lets a run end in the midst of update `number`, at that `factor` of rollbacks or any."""
     update = Updater.update
 
     def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:

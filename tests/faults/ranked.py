@@ -1,11 +1,13 @@
 """Run as a program by torchrun: `transformer` in a process that comes to harm.
 
-HARM_RANK is the rank that does, at update HARM_UPDATE of its first start: HARM=kill kills it,
+HARM_RANK is the rank that does, at update HARM_UPDATE of its first start, after it
+has made HARM_FILE: HARM=kill kills it,
 HARM=hang stops it, HARM=memory lets it have memory for HARM_TOKENS from the beginning.
 """
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 from tests.faults.test_memory import fitting
@@ -19,6 +21,7 @@ def die_at(number: int, sent: signal.Signals) -> None:
 
     def updated(self: Updater, batches: Any) -> Any:
         if batches.position.update == number:
+            Path(os.environ["HARM_FILE"]).touch()
             os.kill(os.getpid(), sent)
         return update(self, batches)
 

@@ -30,7 +30,7 @@ def spoil_loss(loss: TokenLoss) -> TokenLoss:
 
 def spoil_gradient(loss: TokenLoss) -> TokenLoss:
     smoothed = loss.smoothed * 1.0
-    smoothed.register_hook(lambda gradient: gradient * torch.nan)
+    smoothed.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
     return TokenLoss(smoothed, loss.nll)
 
 

@@ -15,6 +15,7 @@ from tests.faults.runs import arguments, checkpoints, differences, make_settings
 from transformer.checkpoint import Checkpoint
 from transformer.config import TrainSettings
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # torch is imported thrice a run
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
 Found = tuple[int, str]  # exit status, standard error
@@ -28,12 +29,14 @@ def torchrun(settings: TrainSettings, *others: str, max_restarts: int = 0, **har
         *("-m", "tests.faults.ranked", *arguments(settings, *others)),
     ]
     told = {f"HARM_{name}".removesuffix("_HARM").upper(): str(x) for name, x in harm.items()}
+    file = Path(settings.run_dir).with_name("harm")
+    told |= {"HARM_FILE": str(file)}
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MARK": settings.run_dir}
     process = subprocess.Popen(
         command, env=os.environ | own | told, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
-        _, errors = process.communicate(timeout=2 * LIMIT_S)
+        _, errors = process.communicate(timeout=5 * LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -42,6 +45,9 @@ def torchrun(settings: TrainSettings, *others: str, max_restarts: int = 0, **har
         for pid in left:
             os.kill(pid, signal.SIGKILL)
     assert not left
+    if file.exists() and max_restarts == 0:
+        # Counted from the harm: to start takes as long as the machine is busy.
+        assert time.time() - file.stat().st_mtime < LIMIT_S
     return process.returncode, errors
 
 
@@ -72,7 +78,6 @@ def both(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainSetting
     return settings
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_is_started_again_and_the_run_ends_the_same(
     settings: TrainSettings, both: TrainSettings, rank: int
@@ -83,31 +88,25 @@ def test_a_killed_rank_is_started_again_and_the_run_ends_the_same(
     assert not differences(settings.run_dir, both.run_dir)
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rank", [0, 1])
 def test_without_restarts_a_killed_rank_ends_all_and_the_run_can_be_gone_on_with(
     settings: TrainSettings, both: TrainSettings, rank: int
 ) -> None:
-    started = time.monotonic()
     status, errors = torchrun(settings, harm="kill", rank=rank, update=8)
     assert status != 0
-    assert time.monotonic() - started < LIMIT_S
     assert checkpoints(settings.run_dir)
     status, errors = torchrun(settings)
     assert status == 0, errors
     assert not differences(settings.run_dir, both.run_dir)
 
 
-@pytest.mark.slow
 def test_a_rank_that_hangs_ends_all(settings: TrainSettings) -> None:
-    started = time.monotonic()
     timeout = "training.parallel.timeout_minutes=0.1"
     status, errors = torchrun(settings, timeout, harm="hang", rank=1, update=8)
     assert status != 0
     assert "has ended or does not answer" in errors
-    assert time.monotonic() - started < LIMIT_S
 
 
-@pytest.mark.slow
 def test_where_one_rank_is_short_of_memory_both_compute_in_parts(
     settings: TrainSettings, tmp_path: Path
 ) -> None:
