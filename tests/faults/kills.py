@@ -235,6 +235,12 @@ def begin(place: Path, name: str, run: str) -> TrainSettings:
     return changed(settings, **VARIANTS[name])
 
 
+def said(place: Path) -> str:
+    """The traceback of the run that failed last."""
+    log = place / "log"
+    return log.read_text(encoding="utf-8") if log.exists() else ""
+
+
 def campaign(n_kills: int, seed: int, kills_a_run: int) -> Iterator[Outcome]:
     """Runs of all variants in turn, until `n_kills` kills have been survived."""
     draw = random.Random(seed)
@@ -247,7 +253,8 @@ def campaign(n_kills: int, seed: int, kills_a_run: int) -> Iterator[Outcome]:
             whole = begin(place, name, f"whole.{name}")
             if not Path(whole.run_dir).exists():
                 BOARD.clear()
-                kill_when(fork(whole, place / "log"), never, 0.0)
+                status = os.waitpid(fork(whole, place / "log"), 0)[1]
+                assert status == 0, said(place)
             outcome = Outcome(name)
             settings = begin(place, name, f"run{runs}")
             try:
@@ -256,8 +263,7 @@ def campaign(n_kills: int, seed: int, kills_a_run: int) -> Iterator[Outcome]:
                 kept = name != "clock"
                 outcome.different = differences(settings.run_dir, whole.run_dir, kept=kept)
             except (RuntimeError, TimeoutError) as error:
-                log = place / "log"
-                outcome.error = f"{error}\n{log.read_text() if log.exists() else ''}"
+                outcome.error = f"{error}\n{said(place)}"
             yield outcome
             runs += 1
             n += max(1, outcome.n_kills)

@@ -12,17 +12,17 @@ CONFIG = TrainingConfig(
 
 
 def test_short_of_every_limit_training_goes_on() -> None:
-    assert reached(CONFIG, Position(99, 3, 17), 119.9, 2) is None
+    assert reached(CONFIG, Position(99, 3), 119.9, 2) is None
 
 
 @pytest.mark.parametrize(
     ("position", "elapsed_s", "stale", "named"),
     [
-        (Position(100, 0, 0), 0.0, 0, "training.max_updates=100"),
-        (Position(101, 0, 0), 0.0, 0, "training.max_updates=100"),
-        (Position(9, 4, 0), 0.0, 0, "training.max_epochs=4"),
-        (Position(9, 0, 0), 120.0, 0, "training.max_minutes=2"),
-        (Position(9, 0, 0), 0.0, 3, "no better loss in training.patience=3"),
+        (Position(100, 0), 0.0, 0, "training.max_updates=100"),
+        (Position(101, 0), 0.0, 0, "training.max_updates=100"),
+        (Position(9, 4), 0.0, 0, "training.max_epochs=4"),
+        (Position(9, 0), 120.0, 0, "training.max_minutes=2"),
+        (Position(9, 0), 0.0, 3, "no better loss in training.patience=3"),
     ],
 )
 def test_each_limit_ends_training_and_is_named(
