@@ -46,7 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp16": {"precision": Precision.fp16, "training__checkpoint_every": 2},
     "clock": {"training__checkpoint_minutes": 1e-3, "training__keep_minutes": 2e-3},
 }
-LIMIT_S = 120.0  # for one attempt
+LIMIT_S = 600.0  # for one attempt
 
 
 @dataclass
@@ -105,11 +105,11 @@ def tell_all() -> None:
         BOARD.write("done", update.position.update)
         return found
 
-    def resumed(original: Callable[..., Any], self: Trainer, path: Path | None) -> None:
-        original(self, path)
+    def resumed(original: Callable[..., Any], self: Trainer) -> Any:
         BOARD.write("done", self.number)
         BOARD.write("resumed", self.number)
         BOARD.write("phase", PHASES.index("training"))
+        return original(self)
 
     def saved(original: Callable[..., Any], *args: Any) -> None:
         BOARD.write("writing", 1)
@@ -124,7 +124,7 @@ def tell_all() -> None:
     told(vocabulary, "train_tokenizers", in_phase("preparing"))
     told(Validator, "validate", in_phase("validating"))
     told(Trainer, "_finish", in_phase("ending"))
-    told(Trainer, "resume", resumed)
+    told(Trainer, "run", resumed)
     told(Updater, "update", updated)
     told(RunFolder, "save", saved)
     told(os, "fsync", flushed)

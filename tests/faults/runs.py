@@ -196,11 +196,14 @@ def _texts(folder: Path) -> dict[str, Any]:
 
 
 def curves(run_dir: str | Path) -> dict[str, Any]:
-    """The points (update, value) that TensorBoard shows, by curve."""
+    """The points (update, value) that TensorBoard shows, by curve.
+
+    A kill between a validation and its checkpoint makes the same point be written twice.
+    """
     events = EventAccumulator(str(Path(run_dir) / "tensorboard"))
     events.Reload()
     return {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        tag: list(dict.fromkeys((event.step, event.value) for event in events.Scalars(tag)))
         for tag in events.Tags()["scalars"]
         if tag not in NOT_COMPARED
     }

@@ -32,7 +32,7 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
 # Where a run is to wait: a function, and which call of it.
 MOMENTS: dict[str, tuple[Any, str, int]] = {
     "preparing": (start, "prepare_data", 1),
-    "starting": (Trainer, "resume", 1),
+    "starting": (Trainer, "run", 1),
     "the first update": (Updater, "update", 1),
     "an epoch": (Updater, "update", 7),
     "a validation": (Validator, "validate", 2),
@@ -40,12 +40,12 @@ MOMENTS: dict[str, tuple[Any, str, int]] = {
     "the last validation": (Validator, "validate", 4),
     "the test": (transformer.evaluation, "evaluate_run", 1),
 }
-LONG_S = 1.0  # for which a run waits for its signal
-LIMIT_S = 120.0
+APART_S = 2.0  # between two signals: the first must have arrived
+LIMIT_S = 600.0
 
 
-def wait_at(moment: str, ready: int) -> None:
-    """Let this process say that it is `ready` at a moment, and wait there."""
+def wait_at(moment: str, ready: int, go: int) -> None:
+    """Let this process say that it is `ready` at a moment, and wait there until told to `go`."""
     target, name, number = MOMENTS[moment]
     original = getattr(target, name)
     left = number
@@ -56,7 +56,7 @@ def wait_at(moment: str, ready: int) -> None:
         if left == 0:
             os.write(ready, b"!")
             os.close(ready)
-            time.sleep(LONG_S)
+            os.read(go, 1)
         return original(*args, **kwargs)
 
     setattr(target, name, waiting)
@@ -98,14 +98,18 @@ def try_(
     """What becomes of a run that is sent the signals `names` at a moment, and run again."""
     errors = Path(whole.run_dir).with_name("errors")
     reader, ready = os.pipe()
-    pid = fork(spelt(settings), errors, lambda: wait_at(moment, ready))
+    go, gone = os.pipe()
+    pid = fork(spelt(settings), errors, lambda: wait_at(moment, ready, go))
     os.close(ready)
     came = os.read(reader, 1)
     os.close(reader)
-    for name in names if came else ():
+    for n, name in enumerate(names if came else ()):
+        time.sleep(APART_S * n)
         os.kill(pid, signal.Signals[name])
-        time.sleep(0.05)
+    os.write(gone, b"!")
     status = end(pid)
+    os.close(go)
+    os.close(gone)
     said = errors.read_text(encoding="utf-8")
     return {
         "moment": moment,

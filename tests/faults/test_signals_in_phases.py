@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1800)  # a busy machine takes long
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
-    "which", ["some", pytest.param("every", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("which", ["some", pytest.param("every", marks=pytest.mark.slow)])
 def test_a_signal_ends_a_run_that_then_goes_on_bit_for_bit(which: str) -> None:
     command = [sys.executable, "-m", "tests.faults.signalled", which]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)

@@ -69,12 +69,12 @@ def test_it_looks_every_so_many_updates_only() -> None:
 def test_a_loss_that_rises_by_more_than_the_margin_is_trouble() -> None:
     watched = Watched(divergence=1.0)
     assert not watched.show(*[9.0 - 0.05 * i for i in range(100)])
-    assert watched.monitor.calm
+    assert watched.monitor.state()["calm"]
     assert not watched.show(*[4.5] * 100)  # a little more than the lowest, 4.05
     troubles = watched.show(*[8.0] * HORIZON)
     assert troubles[0].lasting
     assert "diverges" in troubles[0].text
-    assert not watched.monitor.calm
+    assert not watched.monitor.state()["calm"]
 
 
 def test_no_margin_means_no_trouble() -> None:

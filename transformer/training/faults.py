@@ -1,5 +1,6 @@
 """Watching the numbers of a run: losses and gradients that are not finite, a loss that diverges."""
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -70,13 +71,17 @@ class Monitor:
         if not self.waiting or self.waiting[-1].number % CHECK_EVERY:
             return None
         waiting, self.waiting = self.waiting, []
+        found = None
         for seen, nll, skipped in zip(waiting, *numbers(waiting), strict=True):
             if skipped:
                 self.report(seen)
-            trouble = self._skipped() if skipped else self._made(nll / seen.n_labels)
-            if trouble is not None:
-                return trouble._replace(text=f"{trouble.text}, at update {seen.number}")
-        return None
+            trouble = self._look(nll / seen.n_labels, bool(skipped))
+            if trouble is not None and found is None:
+                found = trouble._replace(text=f"{trouble.text}, at update {seen.number}")
+        return found
+
+    def _look(self, loss: float, skipped: bool) -> Trouble | None:
+        return self._skipped() if skipped else self._made(loss)
 
     def _skipped(self) -> Trouble | None:
         self.in_a_row += 1
@@ -101,9 +106,7 @@ class Monitor:
             return Trouble(text, lasting=True)
         return None
 
-    @property
-    def calm(self) -> bool:
-        """Whether nothing was wrong when `check` looked last."""
+    def _is_calm(self) -> bool:
         margin = math.inf if self.config.divergence is None else self.config.divergence
         return self.in_a_row == 0 and not self.mean > self.lowest + margin / 4
 
@@ -112,18 +115,21 @@ class Monitor:
         self.in_a_row = 0
 
     def state(self) -> dict[str, Any]:
-        """What a fresh process needs, as plain numbers."""
+        """What a fresh process needs, as plain numbers; `calm`: whether nothing is wrong."""
         waiting = [
             [seen.number, seen.n_labels, nll, skipped]
             for seen, nll, skipped in zip(self.waiting, *numbers(self.waiting), strict=True)
         ]
+        ahead = copy.copy(self)  # as it will be when it has looked at those that wait
+        for _, n_labels, nll, skipped in waiting:
+            ahead._look(nll / n_labels, bool(skipped))
         return {
             "waiting": waiting,
             "n_seen": self.n_seen,
             "in_a_row": self.in_a_row,
             "mean": self.mean,
             "lowest": self.lowest,
-            "calm": self.calm,
+            "calm": ahead._is_calm(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:

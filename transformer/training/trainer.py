@@ -133,6 +133,8 @@ class Trainer:
             self.state.elapsed_s, float(self.signals.received or 0)
         )
         with self.tracker.paused():
+            if self._reached(elapsed_s) is not None:
+                self.tracker.finish()  # before the last checkpoint, after which nothing is told
             if signal:
                 self._stop()
             if self.number and self._is_due("validate_every") and not self.state.metrics:
@@ -165,7 +167,6 @@ class Trainer:
             raise InputError(f"the run was rolled back at its end; {self._kept()}; run it again")
         self._save()
         self.writer.close(must_succeed=True)
-        self.tracker.finish()
 
     def _validate(self, *, due: bool = True) -> None:
         """Score the model; only what is `due` has a say in how training goes on.
@@ -288,9 +289,11 @@ class Trainer:
 
     def _diagnosis(self, trouble: str) -> str:
         settings, updater = self.state.settings, self.state.updater
+        rolls_back = self.config.faults.action is FaultAction.rollback
+        advice = "" if rolls_back else ", or set training.faults.action=rollback"
         return (
             f"{trouble}, in {updater.precision.name} at a learning rate of "
             f"{updater.rate_factor * updater.schedule(max(1, self.number)):.1e}: lower optim.lr="
             f"{settings.optim.lr:g} or raise optim.warmup={settings.optim.warmup} in another "
-            f"run_dir, or set training.faults.action=rollback; {self._kept()}"
+            f"run_dir{advice}; {self._kept()}"
         )
