@@ -32,7 +32,7 @@ from transformer.training.optimizer import build_optimizers, set_rate
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
 from transformer.training.signals import Signals
-from transformer.training.start import Place, build_trainer
+from transformer.training.start import Place, build_state, build_trainer
 from transformer.training.state import build_model
 from transformer.training.stream import UpdateBatches
 from transformer.training.trainer import Trainer
@@ -114,7 +114,8 @@ def main() -> None:
         data = prepare_data(settings.data, settings.tokenizer)
         run = RunFolder(settings)
         run.create(data.tokenizers)
-        trainer = build_trainer(settings, run, data, place, None)
+        state = build_state(settings, run, data, place, begins=True)
+        trainer = build_trainer(state, run, place, None)
         bare, whole = BareLoop(settings, data, place), WholeLoop(trainer)
         updates = trainer.stream.updates(trainer.state.position)
         warmup = list(islice(updates, 2))

@@ -194,3 +194,18 @@ def test_help_comes_within_a_second_without_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert time.perf_counter() - start < 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_without_memory_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    def full(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+
+    monkeypatch.setattr("transformer.cli.main._run", full)
+    assert main(["train"]) == 1
+    assert capsys.readouterr().err == (
+        "error: out of GPU memory: CUDA out of memory. Tried to allocate 2 GiB\n"
+    )

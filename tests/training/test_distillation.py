@@ -157,14 +157,6 @@ def test_a_student_that_equals_its_teacher_has_nothing_to_learn(
         assert float(gradient.abs().max()) < 1e-12
 
 
-def test_without_weight_the_teacher_changes_nothing(
-    build_model: Build, batch: Batch, distil: Distil
-) -> None:
-    student = build_model(vocab_size=VOCAB_SIZE)
-    found, plain = distil(weight=0.0)(student, batch), batch_loss(student, batch, 0.1)
-    torch.testing.assert_close(found, plain, rtol=0, atol=1e-10)
-
-
 def test_the_teacher_does_not_disturb_the_students_dropout(
     build_model: Build, batch: Batch, distil: Distil
 ) -> None:

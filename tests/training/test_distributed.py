@@ -58,7 +58,7 @@ with joined(settings.training.parallel, "cpu") as processes:
     model = build_model(settings, data.tokenizers).double()
     sharded = settings.training.parallel.shard
     if sharded:
-        shard(model, processes.count)
+        shard(model, torch.device("cpu"), processes.count)
     cpu = torch.device("cpu")
     objective = build_objective(settings, data, cpu, Precision.fp32)
     updater = Updater(
@@ -256,7 +256,13 @@ def test_sharding_and_single_gpus_are_refused_where_they_make_no_sense(
         joined(ParallelConfig(shard=True), "cpu"),
     ):
         pass
-    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+    for name, value in {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": "0",
+        "MASTER_ADDR": "::1",
+        "MASTER_PORT": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     with (
         pytest.raises(InputError, match="device=cuda:1 with several processes"),

@@ -17,7 +17,7 @@ from transformer.text.dataset import prepare_data
 from transformer.training.distributed import Processes
 from transformer.training.faults import CHECK_EVERY, HORIZON, Monitor, Reports, Seen, Trouble
 from transformer.training.objective import TokenLoss, batch_loss
-from transformer.training.stream import Position, UpdateBatches, Work
+from transformer.training.stream import Position, UpdateBatches
 from transformer.training.update import Updater, UpdateResult
 
 N_LABELS = 100
@@ -108,9 +108,8 @@ def test_a_report_shows_the_lines_of_the_batches_to_blame(
 ) -> None:
     data = prepare_data(settings.data, settings.tokenizer)
     rows = [np.array([1, 2]), np.array([3, 4])]
-    work = [Work(data.train.batch(each), each, 0) for each in rows]
     losses = [torch.tensor(2.0), torch.tensor(nll)]
-    seen = Seen(7, 20, torch.tensor(nll), torch.tensor(1.0), work, losses)
+    seen = Seen(7, 20, torch.tensor(nll), torch.tensor(1.0), rows, losses)
     reports = Reports(tmp_path / "faults", data, Processes(), lambda: False)
     with caplog.at_level(logging.WARNING):
         reports.write(seen)

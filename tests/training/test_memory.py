@@ -17,7 +17,6 @@ from transformer.text.dataset import prepare_data
 from transformer.training.distributed import Processes
 from transformer.training.memory import (
     FIRST,
-    MOST,
     computes,
     find_batch_tokens,
     full_batch,
@@ -52,22 +51,23 @@ def updater_of(model: Transformer, objective: Small) -> Updater:
     return Updater(model, objective, OptimConfig(clip_norm=None), lambda _: 1e-3, Precision.fp32)
 
 
-@given(capacity=st.integers(1, 2 * MOST))
-def test_the_largest_that_fits_is_found_in_few_trials(capacity: int) -> None:
+@given(capacity=st.integers(1, 2**21), most=st.integers(1, 2**20))
+def test_the_largest_that_fits_is_found_in_few_trials(capacity: int, most: int) -> None:
     trials: list[int] = []
 
     def fits(n: int) -> bool:
         trials.append(n)
         return n <= capacity
 
-    found = largest_fitting(fits)
+    found = largest_fitting(fits, most)
     assert len(trials) <= 12
     if capacity < FIRST:
         assert found is None
     else:
         assert found is not None
         assert found <= capacity
-        assert found == MOST or found > 0.87 * capacity
+        assert found <= max(FIRST, most)
+        assert found > 0.87 * capacity or 2 * found > most
 
 
 def test_without_a_gpu_auto_is_a_fixed_number(
@@ -87,6 +87,14 @@ def test_a_trial_changes_nothing(build_model: Build) -> None:
     assert not computes(updater, full_batch(2000, 10, 30))
     assert all(map(torch.equal, updater.parameters, before))
     assert all(p.grad is None for p in updater.parameters)
+
+
+def test_a_trial_batch_of_aligned_text_has_links() -> None:
+    batch = full_batch(100, 10, 30, aligned=True)
+    assert batch.links is not None
+    assert batch.links.shape == (100, 3)
+    assert set(map(tuple, batch.links[:, 1:].tolist())) == {(i, i) for i in range(10)}
+    assert set(batch.links[:, 0].tolist()) == set(range(10))
 
 
 def test_a_trial_batch_is_full_and_of_real_pieces() -> None:

@@ -271,7 +271,7 @@ def one_process() -> Iterator[None]:
 
 
 def sharded(model: Transformer) -> Transformer:
-    shard(model, 1)
+    shard(model, torch.device("cpu"), 1)
     assert all(isinstance(parameter, DTensor) for parameter in model.parameters())
     return model
 

@@ -153,8 +153,9 @@ def test_a_schedule_that_ends_at_the_last_update_is_bound_to_it(
 
 
 def test_the_settings_of_a_run_made_before_a_setting_existed_have_its_default(
-    folder: RunFolder,
+    begun: RunFolder,
 ) -> None:
+    folder = begun
     text = folder.file.read_text(encoding="utf-8")
     older = "".join(
         line for line in text.splitlines(keepends=True) if not line.startswith("  keep_every")
@@ -456,7 +457,7 @@ def test_refusals_offer_to_begin_anew(three: RunFolder, change: Change) -> None:
     offer = r"or give training\.resume=never or another run_dir"
     with pytest.raises(InputError, match="set them back, " + offer):
         RunFolder(change(three.settings, seed=7)).check()
-    with pytest.raises(InputError, match="restore the text, " + offer):
+    with pytest.raises(InputError, match="restore them, " + offer):
         three.check_data("a", "b")
 
 

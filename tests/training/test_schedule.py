@@ -81,10 +81,10 @@ def test_without_a_warmup_the_first_update_has_the_full_rate_or_nearly(schedule:
 
 
 @pytest.mark.parametrize("schedule", ENDING)
-def test_a_schedule_with_an_end_is_zero_there_and_stays_zero(schedule: Schedule) -> None:
+def test_a_schedule_with_an_end_is_zero_behind_it(schedule: Schedule) -> None:
     rate = build(schedule, 100, warmup=10)
-    assert rate(99) > 0
-    assert [rate(100), rate(101), rate(1000)] == pytest.approx([0, 0, 0])
+    assert rate(100) > 0
+    assert [rate(101), rate(1000)] == pytest.approx([0, 0])
 
 
 def test_the_default_is_the_papers_formula_for_the_base_model() -> None:
@@ -110,8 +110,8 @@ def test_the_linear_schedule_falls_by_equal_steps() -> None:
 
 
 def test_wsd_is_constant_until_its_decay_begins() -> None:
-    assert [wsd(update, 10, 20, 100) for update in (10, 11, 50, 80)] == [1, 1, 1, 1]
-    assert [wsd(update, 10, 20, 100) for update in (81, 85, 90, 99)] == pytest.approx(
+    assert [wsd(update, 10, 80, 100) for update in (10, 11, 50, 80)] == [1, 1, 1, 1]
+    assert [wsd(update, 10, 80, 100) for update in (81, 85, 90, 99)] == pytest.approx(
         [0.95, 0.75, 0.5, 0.05]
     )
 
@@ -121,7 +121,21 @@ def test_wsd_without_a_constant_part_is_the_linear_schedule(
     warmup: int, decay_updates: int, update: int
 ) -> None:
     end = warmup + decay_updates
-    assert wsd(update, warmup, decay_updates, end) == linear(update, warmup, end)
+    assert wsd(update, warmup, warmup, end) == linear(update, warmup, end)
+
+
+@pytest.mark.parametrize("schedule", [Schedule.cosine, Schedule.linear])
+def test_a_warmup_that_leaves_nothing_to_fall_in_is_refused(schedule: Schedule) -> None:
+    build(schedule, 100, warmup=99)
+    with pytest.raises(InputError, match=r"optim\.warmup=100 .*training\.max_updates=100"):
+        build(schedule, 100, warmup=100)
+
+
+def test_wsd_lowers_the_rate_of_the_last_decay_updates() -> None:
+    rate = build(Schedule.wsd, 100, warmup=10, decay_updates=4)
+    assert [rate(update) / rate(96) for update in range(97, 101)] == pytest.approx(
+        [0.8, 0.6, 0.4, 0.2]
+    )
 
 
 def test_wsd_refuses_a_decay_that_does_not_fit_after_the_warmup() -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from transformer.config import Metric, Precision, TrainSettings
+from transformer.config import Metric, Precision, SearchConfig, TrainSettings
+from transformer.errors import InputError
 from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import BOS_ID, EOS_ID
 from transformer.training.distributed import Processes
 from transformer.training.validation import Validation, Validator, is_better
+from transformer.translation import Translator
 
 Build = Callable[..., Transformer]
 
@@ -89,3 +91,35 @@ def test_higher_bleu_and_lower_loss_are_better() -> None:
     assert is_better(Metric.loss, 1.0, 2.0)
     for metric in Metric:
         assert not is_better(metric, 1.0, 1.0)
+
+
+def test_a_search_that_runs_out_of_memory_goes_on_in_smaller_batches(
+    settings: TrainSettings, build_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepare_data(settings.data, settings.tokenizer)
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size)
+    expected = validator_of(data, settings).validate(model, Precision.fp32, lambda: False)
+    search = Translator._search
+
+    def small(self: Translator, sources: list[list[int]], config: SearchConfig) -> object:
+        if config.batch_tokens > 1000:
+            raise torch.OutOfMemoryError
+        return search(self, sources, config)
+
+    monkeypatch.setattr(Translator, "_search", small)
+    validator = validator_of(data, settings)
+    assert validator.validate(model, Precision.fp32, lambda: False) == expected
+    assert validator.search.batch_tokens <= 1000
+
+
+def test_a_validation_that_never_fits_in_memory_is_an_input_error(
+    settings: TrainSettings, build_model: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    data = prepare_data(settings.data, settings.tokenizer)
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size)
+    monkeypatch.setattr(Translator, "_search", full)
+    with pytest.raises(InputError, match="out of memory in a validation"):
+        validator_of(data, settings).validate(model, Precision.fp32, lambda: False)

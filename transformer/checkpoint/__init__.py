@@ -9,7 +9,13 @@ from transformer.checkpoint.folder import (
     list_checkpoints,
     read_metrics,
 )
-from transformer.checkpoint.load import Checkpoint, DamagedError, load_weights, model_weights
+from transformer.checkpoint.load import (
+    Checkpoint,
+    DamagedError,
+    load_weights,
+    model_weights,
+    require_fitting,
+)
 from transformer.checkpoint.save import (
     FORMAT,
     MANIFEST,
@@ -41,5 +47,6 @@ __all__ = [
     "mean_weights",
     "model_weights",
     "read_metrics",
+    "require_fitting",
     "save_checkpoint",
 ]

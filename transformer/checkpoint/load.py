@@ -94,6 +94,14 @@ def model_weights(model: Transformer) -> dict[str, Tensor]:
 def load_weights(model: Transformer, weights: Mapping[str, Tensor]) -> None:
     """Copy `weights` into `model`; InputError where names or shapes differ."""
     parameters = dict(model.named_parameters())
+    require_fitting(weights, parameters)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+
+
+def require_fitting(weights: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> None:
+    """Raise InputError where names or shapes of `weights` are not those of `parameters`."""
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     expected = {name: tuple(weight.shape) for name, weight in parameters.items()}
     different = sorted(
@@ -104,9 +112,6 @@ def load_weights(model: Transformer, weights: Mapping[str, Tensor]) -> None:
         f"the weights do not fit the model: {', '.join(different[:3])} "
         f"({len(different)} of {len(expected)} differ)",
     )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
 
 
 def _verify(folder: Path) -> None:

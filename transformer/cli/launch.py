@@ -8,7 +8,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +19,7 @@ from transformer.cli.compose import Composer
 from transformer.cli.console import complain, log_to_stderr
 from transformer.cli.overrides import key_of, parse, quote
 from transformer.cli.sweep import LAUNCHER, is_of_launcher
+from transformer.config import Resume
 from transformer.errors import InputError, Stopped, require
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class Job:
         """What submitit puts into the queue again: the same run, which goes on where it stopped."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
+        training = replace(self.settings.training, resume=Resume.auto)
+        return DelayedSubmission(replace(self, settings=replace(self.settings, training=training)))
 
 
 def _become_ranks() -> None:

@@ -65,13 +65,23 @@ def main(argv: list[str] | None = None) -> int:
         # What is still buffered has no reader; without this, Python says so when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except OSError as error:
-        if error.errno not in FULL:
+    except (OSError, RuntimeError) as error:
+        reason = _shortage(error)
+        if reason is None:
             raise
-        file = f" {error.filename}" if error.filename else ""
-        complain(f"error: cannot write{file}: {error.strerror}")
+        complain(f"error: {reason}")
         return 1
     return 0
+
+
+def _shortage(error: OSError | RuntimeError) -> str | None:
+    """What the machine has too little of, if that is what `error` says."""
+    if isinstance(error, OSError):
+        file = f" {error.filename}" if error.filename else ""
+        return f"cannot write{file}: {error.strerror}" if error.errno in FULL else None
+    # By name: torch, whose error it is, need not be imported.
+    is_memory = type(error).__name__ == "OutOfMemoryError"
+    return f"out of GPU memory: {str(error).splitlines()[0]}" if is_memory else None
 
 
 def _run(argv: list[str]) -> None:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from transformer.config.data import DataConfig, PhrasebookConfig, check_language
 from transformer.config.model import ModelConfig, Tying
-from transformer.config.optim import OptimConfig
+from transformer.config.optim import OptimConfig, Schedule
 from transformer.config.search import SearchConfig
 from transformer.config.tokenizer import TokenizerConfig
 from transformer.config.training import TrainingConfig
@@ -61,6 +61,18 @@ class TrainSettings(PrepareSettings):
             self.tokenizer.joint or self.model.tying is not Tying.three_way,
             "model.tying=three_way needs one vocabulary; set tokenizer.joint=true or "
             "model.tying=two_way",
+        )
+        require(
+            not (self.training.new_vocabulary and self.tokenizer.init_from),
+            f"training.new_vocabulary=true and tokenizer.init_from={self.tokenizer.init_from} "
+            "exclude each other: pieces are learnt anew or taken",
+        )
+        require(
+            self.optim.schedule is not Schedule.plateau
+            or self.training.patience is None
+            or self.training.patience > self.optim.plateau_patience,
+            f"training.patience={self.training.patience} ends training before "
+            f"optim.plateau_patience={self.optim.plateau_patience} can lower the rate; raise it",
         )
         if self.training.init_from is not None and not self.training.new_vocabulary:
             source = self.tokenizer.init_from or self.training.init_from

@@ -69,7 +69,7 @@ class DataConfig:
     # Padded tokens of a batch on its longer side; auto: the most that the GPU's memory holds.
     # Any, since a settings schema cannot say "number or auto".
     batch_tokens: Any = 4096
-    workers: int | None = None  # processes that load batches; null: 2 with a GPU, else 0
+    workers: int = 0  # processes that make batches ahead of need; 0: none, the run does so itself
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     cache_dir: str | None = None  # encoded corpora; null: the user's cache folder
 
@@ -88,8 +88,8 @@ class DataConfig:
             "least 1",
         )
         require(
-            self.workers is None or self.workers >= 0,
-            f"data.workers={self.workers} must be null or at least 0",
+            self.workers >= 0,
+            f"data.workers={self.workers} must be at least 0",
         )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 
 from transformer.errors import require
 
@@ -75,8 +76,8 @@ class DistillationConfig:
 
     def __post_init__(self) -> None:
         require(
-            0 <= self.weight <= 1,
-            f"training.distillation.weight={self.weight} must lie in [0, 1]",
+            0 < self.weight <= 1,
+            f"training.distillation.weight={self.weight} must lie in (0, 1]",
         )
         require(
             self.temperature > 0,
@@ -120,7 +121,9 @@ class TrainingConfig:
     resume: Resume = Resume.auto
     init_from: str | None = None  # run or checkpoint whose weights to begin with
     new_vocabulary: bool = False  # with init_from: learn pieces anew; equal ones keep their weights
-    freeze: list[str] = field(default_factory=list)  # parameters not to train: [encoder.*]
+    freeze: list[str] = field(
+        default_factory=list
+    )  # parameters not to train, tied ones alike: [encoder.*]
     accumulate: int = 1  # batches an update, of each process
     label_smoothing: float = 0.1
     rdrop: float = 0.0  # weight of the consistency of two dropouts (Wu et al., 2021); 0: none
@@ -164,6 +167,9 @@ class TrainingConfig:
             "training.new_vocabulary=true goes with training.init_from; without it, the vocabulary "
             "is new in any case",
         )
+        for name in ("init_from", "distillation.teacher"):
+            value = attrgetter(name)(self)
+            require(value != "", f"training.{name} is empty; give a run's or a checkpoint's folder")
         require(
             0 <= self.label_smoothing < 1,
             f"training.label_smoothing={self.label_smoothing} must lie in [0, 1)",

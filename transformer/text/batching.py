@@ -1,5 +1,6 @@
 """Batches of about equal size in tokens, in shapes from a grid, in an order that a seed fixes."""
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -157,11 +158,19 @@ def make_loader(
         _Planned(split, plan[start:]),
         batch_size=None,
         num_workers=workers,
+        # Whoever asks all processes of a run to end means its own loop, which still needs these;
+        # what loses its parent ends by itself.
+        worker_init_fn=_ignore_signals if workers else None,
         prefetch_factor=PREFETCH if workers else None,
         pin_memory=pin_memory,
         # Its own generator: a loader otherwise draws from the global one, which dropout uses.
         generator=torch.Generator(),
     )
+
+
+def _ignore_signals(_: int) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Planned(Dataset[Batch]):

@@ -2,9 +2,11 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from itertools import chain, groupby, zip_longest
 from math import log
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from transformer.config import TextNormalization, TokenizerConfig, TokenizerKind, to_mapping
 from transformer.errors import InputError, require
+from transformer.text.merges import FurtherMerges
 from transformer.text.tokenizer import (
     SPECIAL_PIECES,
     Pairs,
@@ -137,49 +140,108 @@ def _folder(path: Path, key: str) -> Path:
 def _extend(old: Tokenizer, lines: Lines, config: TokenizerConfig, name: str) -> Tokenizer:
     """`old` with `config.extra_pieces` pieces of the text `lines` behind its own.
 
+    Characters come before all others, for what they spell cannot be cut without them.
     InputError where the text yields fewer.
     """
     model = proto.ModelProto.FromString(old.model)
-    found = _further(model, lines, config, name)
-    n = config.extra_pieces
-    require(
-        len(found) >= n,
-        f"tokenizer.extra_pieces={n} is more than {name} yields; beside the pieces of "
-        f"tokenizer.init_from={config.init_from} it has {len(found)}",
-    )
-    for piece, score in zip(found[:n], _scores(found[:n], model), strict=True):
-        model.pieces.append(Piece(piece=piece.piece, score=score))
-    model.trainer_spec.vocab_size = len(model.pieces)
-    return Tokenizer(model.SerializeToString())
-
-
-def _further(model: Any, lines: Lines, config: TokenizerConfig, name: str) -> list[Any]:
-    """Pieces of the text that `model` lacks, best first; `config.extra_pieces` if it has them.
-
-    Characters come before all others, for what they spell cannot be cut without them.
-    """
-    known = {piece.piece for piece in model.pieces}
-    n = config.extra_pieces
-    kind = _kind(model, config)
-    size, largest = len(SPECIAL_PIECES) + n, len(known) + n
+    kind, n = _kind(model, config), config.extra_pieces
 
     def lacking(kind: TokenizerKind, size: int) -> list[Any]:
         settings = replace(config, kind=kind, vocab_size=size)
+        known = {piece.piece for piece in model.pieces}
         return [p for p in _learn(model, lines, settings, name) if p.piece not in known]
 
-    characters = lacking(TokenizerKind.char, largest)
-    if len(characters) >= n or kind is TokenizerKind.char:
-        return characters
+    further = lacking(TokenizerKind.char, len(model.pieces) + n)
+    if len(further) > n:
+        LOGGER.warning(
+            "tokenizer.extra_pieces=%d is less than the %d characters of %s that have no piece; "
+            "%d of them stay bytes or unknown",
+            *(n, len(further), name, len(further) - n),
+        )
+    elif kind is TokenizerKind.bpe:
+        further = _merges(model, further, lines, n)
+    elif kind is TokenizerKind.unigram:
+        further = _unigrams(model, further, lines, n, partial(lacking, kind))
+    require(
+        len(further) >= n,
+        f"tokenizer.extra_pieces={n} is more than {name} yields; beside the pieces of "
+        f"tokenizer.init_from={config.init_from} it has {len(further)}",
+    )
+    return _extended(model, further[:n])
+
+
+def _extended(model: Any, found: Sequence[Any]) -> Tokenizer:
+    """The tokenizer of `model` with the pieces `found` behind its own."""
+    extended = proto.ModelProto.FromString(model.SerializeToString())
+    for piece, score in zip(found, _scores(found, model), strict=True):
+        extended.pieces.append(Piece(piece=piece.piece, score=score))
+    extended.trainer_spec.vocab_size = len(extended.pieces)
+    return Tokenizer(extended.SerializeToString())
+
+
+def _merges(model: Any, characters: Sequence[Any], lines: Lines, n: int) -> list[Any]:
+    """The characters, and the merges of the text that come after those of `model`."""
+    tokenizer = _extended(model, characters)
+    words = _words(lines)
+    cut_words: Counter[tuple[str, ...]] = Counter()
+    for ids, count in zip(tokenizer.encode(list(words)), words.values(), strict=True):
+        for is_text, part in groupby(ids, tokenizer.is_text):
+            if is_text:
+                cut_words[tuple(tokenizer.pieces(list(part)))] += count
+    scores = {piece.piece: piece.score for piece in model.pieces if piece.type == Piece.NORMAL}
+    learner = FurtherMerges(cut_words, scores, [piece.piece for piece in characters])
+    return [Piece(piece=piece) for piece in learner.learn(n)]
+
+
+def _unigrams(
+    model: Any,
+    characters: Sequence[Any],
+    lines: Lines,
+    n: int,
+    lacking: Callable[[int], list[Any]],
+) -> list[Any]:
+    """The characters and the best of the pieces that a vocabulary of the text has beside `model`.
+
+    Those that occur when the text is cut come first; others where there are too few.
+    """
+    words = list(_words(lines))
+    size, largest = len(SPECIAL_PIECES) + n, len(model.pieces) + n
     # The smallest vocabulary of the text that holds so many, found by doubling: in a much larger
     # one the best pieces are whole words, and rarer words find no parts. A vocabulary larger by n
     # than the known one holds n others at least.
-    found = lacking(kind, size)
-    while len(found) < n and size < largest:
+    while True:
+        learnt = {piece.piece: piece for piece in lacking(size)}
+        first = [learnt.pop(piece.piece, piece) for piece in characters]
+        found = [*first, *learnt.values()]
+        if len(found) >= n or size >= largest:
+            occurring = _occurring(model, found, len(first), words, n)
+            if len(occurring) >= n:
+                return occurring
+            if size >= largest:
+                break
         size = min(2 * size, largest)
-        found = lacking(kind, size)
-    learnt = {piece.piece: piece for piece in found}
-    first = [learnt.pop(piece.piece, piece) for piece in characters]
-    return [*first, *learnt.values()]
+    occur = {piece.piece for piece in occurring}
+    return [*occurring, *(piece for piece in found if piece.piece not in occur)]
+
+
+def _occurring(
+    model: Any, found: Sequence[Any], n_first: int, words: Sequence[str], n: int
+) -> list[Any]:
+    """The first of `found` and, up to `n`, those after them that occur in the `words` cut so."""
+    first, others = found[:n_first], found[n_first:]
+    while True:
+        chosen = [*first, *others[: n - n_first]]
+        used = set(chain.from_iterable(_extended(model, chosen).encode(words)))
+        ids = range(len(model.pieces) + n_first, len(model.pieces) + len(chosen))
+        absent = [i not in used for i in ids]
+        if not any(absent):
+            return chosen
+        others = [piece for piece, no in zip_longest(others, absent) if not no]
+
+
+def _words(lines: Lines) -> Counter[str]:
+    """The words of the text, with their numbers: no piece goes beyond one."""
+    return Counter(word for line in lines() for word in line.split(" "))
 
 
 def _kind(model: Any, config: TokenizerConfig) -> TokenizerKind:

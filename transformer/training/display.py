@@ -93,9 +93,45 @@ class RunLog(logging.FileHandler):
 
 @contextmanager
 def log_to(file: Path) -> Iterator[None]:
-    """Writes the log of this package to `file` too, after what is there."""
+    """Writes the log of this package to `file` too, after what is there; first the remembered."""
     handler = RunLog(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for earlier in logging.getLogger("transformer").handlers:
+        if isinstance(earlier, Memory):
+            earlier.hand_over(handler)
+    with handled(handler):
+        yield
+
+
+class Memory(logging.Handler):
+    """Keeps what is logged before there is a file for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep `record`."""
+        self.records.append(record)
+
+    def hand_over(self, handler: logging.Handler) -> None:
+        """Let `handler` have what was kept, and keep nothing more."""
+        for record in self.records:
+            handler.handle(record)
+        self.records = []
+        self.setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Keeps the log of this package for the file that `log_to` opens within the context."""
+    with handled(Memory()):
+        yield
+
+
+@contextmanager
+def handled(handler: logging.Handler) -> Iterator[None]:
+    """Lets `handler` have the log of this package, from INFO up."""
     package = logging.getLogger("transformer")
     package.addHandler(handler)
     level = package.level

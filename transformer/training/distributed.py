@@ -16,7 +16,8 @@ from transformer.errors import InputError, require
 
 T = TypeVar("T")
 BUCKET = 2**23  # elements that are summed at once
-TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # by torchrun, to each process
+# By torchrun, to each process.
+TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
         f"WORLD_SIZE={told['WORLD_SIZE']} is set, but not {' and '.join(missing)}; start several "
         "processes with torchrun",
     )
-    rank, count, local_rank = (int(value or 0) for value in told.values())
+    rank, count, local_rank = (int(told[name] or 0) for name in TOLD[:3])
     require(
         device in ("auto", "cpu", "cuda"),
         f"device={device} with several processes: each takes its own GPU; use device=cuda",

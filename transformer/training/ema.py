@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from transformer.training.sharding import like, local, whole
+from transformer.training.sharding import like, local, whole_weights
 
 
 class Ema:
@@ -30,7 +30,7 @@ class Ema:
 
     def weights(self) -> dict[str, Tensor]:
         """The mean, whole: every process must call."""
-        return {name: whole(mean) for name, mean in self.means.items()}
+        return whole_weights(self.means.items())
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from transformer.config import FaultsConfig
+from transformer.text.batching import Rows
 from transformer.text.dataset import PreparedData
 from transformer.training.distributed import Processes
-from transformer.training.stream import UpdateBatches, Work
+from transformer.training.stream import UpdateBatches
 from transformer.training.update import UpdateResult
 
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY = 10  # updates; what happened shows no sooner, so that a GPU need not be waited for
+MOST_FILES = 100  # of sentence pairs to blame, that a process writes
 HORIZON = 50  # updates that the running mean of the loss reaches back
 
 
@@ -38,8 +41,8 @@ class Seen:
     n_labels: int
     nll: Tensor
     skipped: Tensor
-    work: Sequence[Work]  # empty for one that an earlier process made
-    losses: Sequence[Tensor]
+    rows: Sequence[Rows]  # of each batch of this process
+    losses: Sequence[Tensor]  # the same, their NLL
 
 
 class Monitor:
@@ -61,7 +64,7 @@ class Monitor:
             update.n_target_tokens,
             result.nll,
             result.skipped,
-            update.work,
+            [work.rows for work in update.work if work.counts],
             result.losses,
         )
         self.waiting.append(seen)
@@ -116,12 +119,16 @@ class Monitor:
 
     def state(self) -> dict[str, Any]:
         """What a fresh process needs, as plain numbers; `calm`: whether nothing is wrong."""
-        waiting = [
-            [seen.number, seen.n_labels, nll, skipped]
+        waiting: list[list[Any]] = [
+            [
+                *(seen.number, seen.n_labels, nll, skipped),
+                [rows.tolist() for rows in seen.rows] if skipped else [],
+                [float(loss) for loss in seen.losses] if skipped else [],
+            ]
             for seen, nll, skipped in zip(self.waiting, *numbers(self.waiting), strict=True)
         ]
         ahead = copy.copy(self)  # as it will be when it has looked at those that wait
-        for _, n_labels, nll, skipped in waiting:
+        for _, n_labels, nll, skipped, *_ in waiting:
             ahead._look(nll / n_labels, bool(skipped))
         return {
             "waiting": waiting,
@@ -136,14 +143,11 @@ class Monitor:
         """Take up the state that `state` gave."""
         self.waiting = [
             Seen(
-                number,
-                n_labels,
-                torch.tensor(nll, dtype=torch.float64),
-                torch.tensor(skipped),
-                [],
-                [],
+                *(number, n_labels, torch.tensor(nll, dtype=torch.float64), torch.tensor(skipped)),
+                [np.array(each) for each in rows],
+                [torch.tensor(loss) for loss in losses],
             )
-            for number, n_labels, nll, skipped in state["waiting"]
+            for number, n_labels, nll, skipped, rows, losses in state["waiting"]
         ]
         self.n_seen, self.in_a_row = state["n_seen"], state["in_a_row"]
         self.mean, self.lowest = state["mean"], state["lowest"]
@@ -172,6 +176,7 @@ class Reports:
         self.folder = folder
         self.data = data
         self.processes = processes
+        self.n_written = 0
         self.loss_scaled = loss_scaled  # whether overflows are part of finding the scale of fp16
 
     def write(self, seen: Seen) -> None:
@@ -183,10 +188,9 @@ class Reports:
         if self.loss_scaled() and finite:
             logger.info("update %d skipped: its gradient overflows fp16", seen.number)
             return
-        counted = [work for work in seen.work if work.counts]
         blamed = [
-            work
-            for work, loss in zip(counted, seen.losses, strict=True)
+            rows
+            for rows, loss in zip(seen.rows, seen.losses, strict=True)
             if finite or not math.isfinite(float(loss))
         ]
         if not blamed and not self.processes.is_first:
@@ -195,12 +199,15 @@ class Reports:
         logger.warning(
             "update %d skipped: %s not finite%s",
             *(seen.number, cause),
-            f"; its sentence pairs are in {self._save(seen.number, blamed)}" if blamed else "",
+            f"; its sentence pairs are in {self._save(seen.number, blamed)}"
+            if blamed and self.n_written < MOST_FILES
+            else "",
         )
 
-    def _save(self, number: int, blamed: Sequence[Work]) -> Path:
+    def _save(self, number: int, blamed: Sequence[Rows]) -> Path:
+        self.n_written += 1
         file = self.folder / f"{number:08d}.{self.processes.rank}.tsv"
-        lines = [line for work in blamed for line in self._lines(work)]
+        lines = [line for rows in blamed for line in self._lines(rows)]
         try:
             self.folder.mkdir(exist_ok=True)
             file.write_text("".join(lines), encoding="utf-8", newline="\n")
@@ -208,12 +215,13 @@ class Reports:
             logger.warning("%s cannot be written: %s", file, error.strerror)
         return file
 
-    def _lines(self, work: Work) -> list[str]:
+    def _lines(self, rows: Rows) -> list[str]:
         """The number of each pair in the training split, its source and its target."""
         tokenizers = self.data.tokenizers
-        sources = tokenizers.source.decode(work.batch.source.tolist())
-        targets = tokenizers.target.decode(work.batch.labels.tolist())
+        batch = self.data.train.batch(rows)
+        sources = tokenizers.source.decode(batch.source.tolist())
+        targets = tokenizers.target.decode(batch.labels.tolist())
         return [
             f"{row}\t{source}\t{target}\n"
-            for row, source, target in zip(work.rows, sources, targets, strict=True)
+            for row, source, target in zip(rows, sources, targets, strict=True)
         ]

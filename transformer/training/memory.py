@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from transformer.config import AUTO, TrainSettings
 from transformer.device import autocast
 from transformer.errors import require
-from transformer.model import Transformer
 from transformer.text.batching import Batch, Lengths
 from transformer.text.dataset import PreparedData
 from transformer.text.tokenizer import BOS_ID, EOS_ID
@@ -19,22 +19,22 @@ logger = logging.getLogger(__name__)
 
 WITHOUT_GPU = 4096  # the CPU does not tell when its memory runs out, and gains nothing from more
 FIRST = 4096
-MOST = 2**20
+FEWEST_BATCHES = 50  # of an epoch and a process
 N_BISECTIONS = 3
 SPARE = 0.9  # share of the largest that fitted which is used: shapes differ, memory fragments
 
 
-def largest_fitting(fits: Callable[[int], bool]) -> int | None:
+def largest_fitting(fits: Callable[[int], bool], most: int) -> int | None:
     """About the largest budget of tokens that `fits`; None where FIRST does not fit.
 
-    Doubles it until it does not fit, then halves the gap N_BISECTIONS times.
+    Doubles it until it does not fit or `most` is reached, then halves the gap N_BISECTIONS times.
     """
     if not fits(FIRST):
         return None
     good = FIRST
-    while good < MOST and fits(2 * good):
+    while 2 * good <= most and fits(2 * good):
         good *= 2
-    if good >= MOST:
+    if 2 * good > most:
         return good
     bad = 2 * good
     for _ in range(N_BISECTIONS):
@@ -57,14 +57,18 @@ def find_batch_tokens(
         "data.batch_tokens=auto does not go with training.parallel.shard=true; give a number",
     )
     lengths = typical_lengths(data.train.source_lengths, data.train.target_lengths)
-    vocab_size = data.tokenizers.target.vocab_size
+    sides = data.tokenizers.source, data.tokenizers.target
+    vocab_size = min(side.vocab_size for side in sides)
 
     def fits(batch_tokens: int) -> bool:
-        batches = [full_batch(batch_tokens, length, vocab_size) for length in lengths]
+        batches = [full_batch(batch_tokens, n, vocab_size, data.train.aligned) for n in lengths]
         own = all(computes(updater, batch) for batch in batches)
         return not processes.agree(float(not own))[0]
 
-    found = largest_fitting(fits)
+    # More than that, and an epoch would have too few updates to learn from.
+    n_tokens = int(np.maximum(data.train.source_lengths, data.train.target_lengths).sum())
+    found = largest_fitting(fits, n_tokens // (FEWEST_BATCHES * processes.count))
+    torch.cuda.reset_peak_memory_stats()
     if found is None:
         logger.warning("data.batch_tokens=auto: not even %d fit in memory; trying it", FIRST)
         return FIRST
@@ -82,11 +86,15 @@ def typical_lengths(source: Lengths, target: Lengths) -> list[int]:
     return sorted({*map(int, found[:2]), int(longest.max())})
 
 
-def full_batch(batch_tokens: int, length: int, vocab_size: int) -> Batch:
-    """A batch of `length` tokens a sentence without padding, as large as the budget allows."""
+def full_batch(batch_tokens: int, length: int, vocab_size: int, aligned: bool = False) -> Batch:
+    """A batch of `length` tokens a sentence without padding, as large as the budget allows.
+
+    Where it is `aligned`, each piece has one link.
+    """
     n_rows = max(1, batch_tokens // length)
     ids = torch.arange(n_rows * length).view(n_rows, length) % (vocab_size - EOS_ID - 1)
     ids = ids + EOS_ID + 1
+    rows, positions = (n.flatten() for n in torch.where(ids >= 0))
     target = torch.cat([torch.full((n_rows, 1), BOS_ID), ids[:, :-1]], dim=1)
     return Batch(
         source=ids,
@@ -95,24 +103,28 @@ def full_batch(batch_tokens: int, length: int, vocab_size: int) -> Batch:
         label_positions=torch.arange(ids.numel()),
         n_source_tokens=ids.numel(),
         n_target_tokens=ids.numel(),
+        links=torch.stack([rows, positions, positions], dim=1) if aligned else None,
     )
 
 
 def computes(updater: Updater, batch: Batch) -> bool:
     """Whether an update by `batch` fits in memory; no weight changes."""
-    model: Transformer = updater.model
-    model.train()
-    ballast = []
-    fitted = True
-    try:
-        # What the optimizer will hold: two moments of each weight.
-        ballast = [torch.empty_like(p) for p in updater.parameters for _ in range(2)]
-        with autocast(updater.precision, updater.device):
-            loss = updater.objective(model, batch.to(updater.device))
-        loss.smoothed.backward()  # type: ignore[no-untyped-call]
-    except torch.OutOfMemoryError:
-        fitted = False
-    del ballast
-    model.zero_grad(set_to_none=True)
+    updater.model.train()
+    fitted = _computes(updater, batch)
+    # What did not fit is given back when the function has returned.
+    updater.model.zero_grad(set_to_none=True)
     torch.cuda.empty_cache()
     return fitted
+
+
+def _computes(updater: Updater, batch: Batch) -> bool:
+    try:
+        # What else there will be: the optimizer's two moments of each weight, the sum of the
+        # gradients of earlier batches, and a copy of them on its way to other processes.
+        ballast = [torch.empty_like(p) for p in updater.parameters for _ in range(4)]
+        with autocast(updater.precision, updater.device):
+            loss = updater.objective(updater.model, batch.to(updater.device))
+        loss.smoothed.backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        return False
+    return bool(ballast)

@@ -1,13 +1,14 @@
 """What training minimises: the label loss, alone or beside R-Drop's and a teacher's."""
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from transformer.checkpoint import Checkpoint, find_checkpoint
+from transformer.checkpoint import MANIFEST, Checkpoint, find_checkpoint
 from transformer.config import DistillationConfig, Precision, TrainingConfig, TrainSettings
 from transformer.device import autocast
 from transformer.errors import InputError, require
@@ -174,6 +175,22 @@ class Distillation:
         return (logits / self.temperature).softmax(-1)
 
 
+def find_teacher(settings: TrainSettings) -> Path | None:
+    """The checkpoint to learn from; InputError where there is none at the place given."""
+    path = settings.training.distillation.teacher
+    if path is None:
+        return None
+    try:
+        return find_checkpoint(path)
+    except InputError as error:
+        raise InputError(f"training.distillation.teacher={path}: {error}") from error
+
+
+def digest_of(teacher: Path) -> str:
+    """The SHA-256 of a checkpoint's manifest, which has those of all its files."""
+    return hashlib.sha256((teacher / MANIFEST).read_bytes()).hexdigest()
+
+
 def load_teacher(path: str, tokenizers: Tokenizers, device: torch.device) -> Transformer:
     """The model of the run or checkpoint `path`, in evaluation mode.
 
@@ -181,7 +198,8 @@ def load_teacher(path: str, tokenizers: Tokenizers, device: torch.device) -> Tra
     """
     name = f"training.distillation.teacher={path}"
     try:
-        found, model = _load(find_checkpoint(path), device)
+        folder = find_checkpoint(path)
+        found, model = _load(folder, digest_of(folder), device)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     same = (found.source.model, found.target.model) == (
@@ -194,8 +212,16 @@ def load_teacher(path: str, tokenizers: Tokenizers, device: torch.device) -> Tra
     return model
 
 
+def forget_teacher() -> None:
+    """Give back the memory that the teacher takes."""
+    _load.cache_clear()
+
+
 @functools.lru_cache(maxsize=1)
-def _load(folder: Path, device: torch.device) -> tuple[Tokenizers, Transformer]:
-    """A checkpoint's tokenizers and model, read once however often the objective is built."""
+def _load(folder: Path, _: str, device: torch.device) -> tuple[Tokenizers, Transformer]:
+    """A checkpoint's tokenizers and model, read once however often the objective is built.
+
+    By folder and digest, since another run may have taken its place.
+    """
     checkpoint = Checkpoint(folder)
     return checkpoint.tokenizers, checkpoint.model(device).requires_grad_(False)

@@ -201,8 +201,8 @@ class RunFolder:
         """Raise InputError where the prepared corpus is another than the run began with."""
         require(
             before == after,
-            f"run_dir={self.path} was trained on another text than data names now; "
-            f"restore the text, or give {BEGIN_ANEW}",
+            f"run_dir={self.path} was trained on another text, or on other pieces, than are "
+            f"there now; restore them, or give {BEGIN_ANEW}",
         )
 
     def save(self, update: int, contents: Contents) -> None:

@@ -1,7 +1,7 @@
 """A model whose weights are spread over processes (FSDP2; Zhao et al., 2023)."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,17 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from transformer.checkpoint import require_fitting
 from transformer.model import Transformer
 
 
-def shard(model: Transformer, n_processes: int) -> None:
-    """Spread the parameters of `model` over all processes, a layer at a time, in place."""
+def shard(model: Transformer, device: torch.device, n_processes: int) -> None:
+    """Spread the parameters of `model` over the `device` of all processes, in place.
+
+    A layer at a time, so that a model on the CPU is never whole on a GPU.
+    """
     # The warning is of in-place changes of what a layer returns; the model makes none.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
-    device = next(model.parameters()).device
     mesh = init_device_mesh(device.type, (n_processes,))
     for layer in model.encoder:
         fully_shard(layer, mesh=mesh)
@@ -53,13 +56,17 @@ def like(tensor: Tensor, other: Tensor) -> Tensor:
     return tensor
 
 
-def whole_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights to save, a tied one once, detached but not copied unless they are spread."""
-    return {name: whole(weight.detach()) for name, weight in model.named_parameters()}
+def whole_weights(weights: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Weights by name to save; those that are spread are gathered on the CPU, others not copied."""
+    return {
+        name: whole(weight.detach()).cpu() if isinstance(weight, DTensor) else weight.detach()
+        for name, weight in weights
+    }
 
 
 @torch.no_grad()
 def load_whole_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy whole `weights` into a model that may be spread; names and shapes fit."""
+    """Copy whole `weights` into a model that may be spread; InputError where they do not fit."""
+    require_fitting(weights, dict(model.named_parameters()))
     for name, parameter in model.named_parameters():
         parameter.copy_(like(weights[name], parameter))

@@ -10,16 +10,23 @@ from pathlib import Path
 import torch
 
 from transformer.checkpoint import Checkpoint
-from transformer.config import AUTO, Precision, Resume, TrainSettings
+from transformer.config import AUTO, ENDING, Precision, Resume, TokenizerConfig, TrainSettings
 from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
 from transformer.metrics import require_tokenizer
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.training.differences import changes
+from transformer.training.display import log_to, remembered
 from transformer.training.distributed import Processes, joined
 from transformer.training.faults import Monitor, Reports
 from transformer.training.initialise import initialise
 from transformer.training.memory import find_batch_tokens
-from transformer.training.objectives import build_objective
+from transformer.training.objective import Objective
+from transformer.training.objectives import (
+    build_objective,
+    digest_of,
+    find_teacher,
+    forget_teacher,
+)
 from transformer.training.optimizer import freeze
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
@@ -27,7 +34,6 @@ from transformer.training.sharding import shard
 from transformer.training.signals import Signals, watched
 from transformer.training.state import RunState, build_model
 from transformer.training.stream import UpdateStream
-from transformer.training.tracking import log_to
 from transformer.training.trainer import Trainer, TrainingResult
 from transformer.training.update import Updater
 from transformer.training.validation import Validator
@@ -40,7 +46,7 @@ def train(settings: TrainSettings) -> TrainingResult:
 
     Raises Stopped where a signal asks for the end; the run can then be gone on with.
     """
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
         # What torchrun starts again goes on, also where it began by training.resume=never.
         training = replace(settings.training, resume=Resume.auto)
         settings = replace(settings, training=training)
@@ -53,10 +59,17 @@ def train(settings: TrainSettings) -> TrainingResult:
         folder = RunFolder(settings)
         if processes.is_first:
             folder.check()
-        data = prepare_data(settings.data, settings.tokenizer)
+        data = prepare_data(settings.data, pieces_of(folder))
+        place = Place(device, precision, processes, signals)
         with opened(folder, data, processes) as checkpoint:
-            place = Place(device, precision, processes, signals)
-            return build_trainer(settings, folder, data, place, checkpoint).run()
+            # What is wrong with the settings shows here, before anything on the disk changes.
+            state = build_state(settings, folder, data, place, begins=checkpoint is None)
+            with begun(folder, data, processes):
+                trainer = build_trainer(state, folder, place, checkpoint)
+                try:
+                    return trainer.run()
+                finally:
+                    forget_teacher()
 
 
 @dataclass(frozen=True)
@@ -69,44 +82,59 @@ class Place:
     signals: Signals
 
 
+def pieces_of(folder: RunFolder) -> TokenizerConfig:
+    """The settings of the tokenizer; a run that goes on takes its own pieces, not another's."""
+    config = folder.settings.tokenizer
+    if config.init_from is None or folder.settings_before() is None:
+        return config
+    return replace(config, init_from=str(folder.path / "tokenizer"), extra_pieces=0)
+
+
 @contextmanager
 def opened(folder: RunFolder, data: PreparedData, processes: Processes) -> Iterator[Path | None]:
-    """The checkpoint to go on from, in a folder that is ready and locked; None: the run begins."""
+    """The checkpoint to go on from, in a folder that is locked; None: the run begins."""
     if not processes.is_first:
         yield processes.from_first(None)
         return
-    with folder.locked():
-        if folder.settings.training.resume is Resume.never:
-            folder.move_aside()
-        with log_to(folder.log):
-            checkpoint = folder.last()
-            before = folder.settings_before()
-            if checkpoint is not None and before is not None:
-                folder.check_data(checkpoint.training()["data"], data.fingerprint)
-                for change in changes(before, folder.settings):
-                    logger.info("%s", change)
-            folder.create(data.tokenizers)
-            yield processes.from_first(None if checkpoint is None else checkpoint.folder)
+    with folder.locked(), remembered():
+        never = folder.settings.training.resume is Resume.never
+        checkpoint = None if never else folder.last()
+        folder.check()  # again: another process may have trained here, or `last` found more
+        before = folder.settings_before()
+        if checkpoint is not None and before is not None:
+            folder.check_data(checkpoint.training()["data"], data.fingerprint)
+            for change in changes(before, folder.settings):
+                logger.info("%s", change)
+        yield processes.from_first(None if checkpoint is None else checkpoint.folder)
+
+
+@contextmanager
+def begun(folder: RunFolder, data: PreparedData, processes: Processes) -> Iterator[None]:
+    """Makes the folder that of this run, and writes its log."""
+    if not processes.is_first:
+        yield
+        return
+    if folder.settings.training.resume is Resume.never:
+        folder.move_aside()
+    folder.create(data.tokenizers)
+    with log_to(folder.log):
+        yield
 
 
 def build_trainer(
-    settings: TrainSettings,
-    folder: RunFolder,
-    data: PreparedData,
-    place: Place,
-    checkpoint: Path | None,
+    state: RunState, folder: RunFolder, place: Place, checkpoint: Path | None
 ) -> Trainer:
     """A trainer that stands where `checkpoint` does, or at the beginning."""
-    state = build_state(settings, folder, data, place, begins=checkpoint is None)
+    settings, data = state.settings, state.data
     window = None
     if checkpoint is None:
         logger.info("training from the beginning in %s", folder.path)
     else:
         window = state.load(Checkpoint(checkpoint))
         logger.info("going on after update %d of %s", state.position.update, folder.path)
-    if settings.data.batch_tokens != AUTO or state.batch_tokens is None:
-        state.batch_tokens = find_batch_tokens(settings, data, state.updater, place.processes)
-    batch_tokens = state.batch_tokens
+    found = state.batch_tokens if settings.data.batch_tokens == AUTO else None
+    batch_tokens = found or find_batch_tokens(settings, data, state.updater, place.processes)
+    state.batch_tokens = batch_tokens if settings.data.batch_tokens == AUTO else None
     stream = UpdateStream(
         data.train,
         settings,
@@ -127,17 +155,24 @@ def build_state(
     model = build_model(settings, data.tokenizers)
     if begins and settings.training.init_from is not None:
         initialise(model, settings, data.tokenizers)
-    model.to(place.device)
+    sharded = settings.training.parallel.shard
+    if not sharded:
+        model.to(place.device)
     if settings.training.gradient_checkpointing:
         model.checkpoint_layers()
     if settings.training.freeze:
         freeze(model, settings.training.freeze)
-    sharded = settings.training.parallel.shard
     if sharded:
-        shard(model, place.processes.count)
+        shard(model, place.device, place.processes.count)
+    # Of a run, the best checkpoint may become another: all go by what the first process finds.
+    teacher = place.processes.from_first(find_teacher(settings))
+
+    def make_objective(precision: Precision) -> Objective:
+        return build_objective(taught_by(settings, teacher), data, place.device, precision)
+
     updater = Updater(
         model,
-        build_objective(settings, data, place.device, place.precision),
+        make_objective(place.precision),
         settings.optim,
         build_schedule(settings.optim, settings.training.max_updates),
         place.precision,
@@ -147,7 +182,16 @@ def build_state(
     faults = folder.path / "faults"
     reports = Reports(faults, data, place.processes, lambda: updater.scale.enabled)
     monitor = Monitor(settings.training.faults, reports.write)
-    return RunState(settings, data, updater, monitor, place.processes)
+    digest = None if teacher is None else digest_of(teacher)
+    return RunState(settings, data, updater, monitor, place.processes, make_objective, digest)
+
+
+def taught_by(settings: TrainSettings, teacher: Path | None) -> TrainSettings:
+    """`settings` with the teacher's own folder in place of its run's."""
+    if teacher is None:
+        return settings
+    distillation = replace(settings.training.distillation, teacher=str(teacher))
+    return replace(settings, training=replace(settings.training, distillation=distillation))
 
 
 def describe(state: RunState, stream: UpdateStream) -> None:
@@ -163,3 +207,14 @@ def describe(state: RunState, stream: UpdateStream) -> None:
         *(state.model.output.out_features, len(stream.plan(0))),
         100 * stream.padding_share(),
     )
+    config, optim = state.settings.training, state.settings.optim
+    sooner = [
+        name
+        for name in ("max_epochs", "max_minutes", "patience")
+        if getattr(config, name) is not None
+    ]
+    if optim.schedule in ENDING and sooner:
+        logger.warning(
+            "optim.schedule=%s falls towards training.max_updates=%d, wherever training.%s ends it",
+            *(optim.schedule.name, config.max_updates, " or training.".join(sooner)),
+        )

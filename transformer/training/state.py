@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,9 +17,9 @@ from transformer.text.tokenizer import PAD_ID, Tokenizers
 from transformer.training.distributed import Processes
 from transformer.training.ema import Ema
 from transformer.training.faults import Monitor
-from transformer.training.objectives import build_objective
+from transformer.training.objective import Objective
 from transformer.training.schedule import Plateau
-from transformer.training.sharding import load_whole_weights, whole_weights
+from transformer.training.sharding import load_whole_weights, local, whole_weights
 from transformer.training.stream import Position
 from transformer.training.update import Updater
 
@@ -58,12 +58,16 @@ class RunState:
         updater: Updater,
         monitor: Monitor,
         processes: Processes,
+        make_objective: Callable[[Precision], Objective],
+        teacher: str | None,
     ) -> None:
         self.settings = settings
         self.data = data
         self.updater = updater
         self.monitor = monitor
         self.processes = processes
+        self.make_objective = make_objective
+        self.teacher = teacher  # its digest
         self.model = updater.model
         self.asked = updater.precision  # what the settings ask of this device
         self.position = Position()
@@ -92,7 +96,7 @@ class RunState:
 
         Every process must call, since what is spread over them is gathered.
         """
-        weights = whole_weights(self.model)
+        weights = whole_weights(self.model.named_parameters())
         training = self._training(window)
         if self.ema is not None:
             training["weights"] = weights
@@ -105,6 +109,7 @@ class RunState:
             "format": FORMAT,
             "position": self.position.state(),
             "data": self.data.fingerprint,
+            "teacher": self.teacher,
             "standing": asdict(self.standing),
             "elapsed_s": self.elapsed_s,
             "asked_precision": self.asked.name,
@@ -123,6 +128,12 @@ class RunState:
             state.get("format") == FORMAT,
             f"{checkpoint.folder} was saved by another version, which this one cannot go on from; "
             "give training.init_from to begin with its weights in another run_dir",
+        )
+        require(
+            state["teacher"] == self.teacher,
+            "training.distillation.teacher is another model now than when the run began; put that "
+            "back, or give another run_dir (a teacher that still trains changes: name one of its "
+            "checkpoints)",
         )
         weights = checkpoint.weights()
         load_whole_weights(self.model, state["weights"] if self.ema else weights)
@@ -151,11 +162,16 @@ class RunState:
         elif saved != self.updater.precision.name:
             self.use_precision(Precision[saved])
 
+    def is_finite(self) -> bool:
+        """Whether all weights of this process are numbers; any process's infinite ones count."""
+        finite = all(bool(local(p.detach()).isfinite().all()) for p in self.model.parameters())
+        return not self.processes.agree(float(not finite))[0]
+
     def use_precision(self, precision: Precision) -> None:
         """Compute in another arithmetic from the next update on."""
         device = self.updater.device
         self.updater.use(choose_precision(precision, device))
-        self.updater.objective = build_objective(self.settings, self.data, device, precision)
+        self.updater.objective = self.make_objective(precision)
 
     def set_rate_factor(self) -> None:
         """Let the learning rate be what plateaus and rollbacks leave of the schedule's."""
@@ -175,5 +191,5 @@ class RunState:
             return self.model
         # Searches of unequal length cannot gather weights together.
         model = build_model(self.settings, self.data.tokenizers).to(self.updater.device)
-        load_whole_weights(model, whole_weights(self.model))
+        load_whole_weights(model, whole_weights(self.model.named_parameters()))
         return model

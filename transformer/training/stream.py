@@ -92,8 +92,7 @@ class UpdateStream:
         self.seed = settings.seed
         self.on_gpu = on_gpu
         self.processes = processes
-        workers = settings.data.workers
-        self.workers = (2 if on_gpu else 0) if workers is None else workers
+        self.workers = settings.data.workers
 
     def plan(self, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
         """The rows of each batch of the last of `legs`; without legs, of the whole epoch."""

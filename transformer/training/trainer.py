@@ -59,7 +59,8 @@ class Trainer:
         self.tracker: Tracker | SilentTracker = SilentTracker()
         self.window = window  # what earlier processes have not told; None: there were none
         self.saved = window is not None  # whether the state has been given to the writer as it is
-        self.saved_s = state.elapsed_s  # when that was last so
+        self.now_s = state.elapsed_s  # of training, at the latest update, as all processes have it
+        self.saved_s = self.now_s  # when the state was last given to the writer
 
     @property
     def number(self) -> int:
@@ -76,13 +77,28 @@ class Trainer:
                 self._track()
                 with self.signals.deferred(), self._telling_what_is_kept():
                     reason = self._loop()
-                    self._finish()
-                logger.info("training ends: %s", reason)
+                    while not self._finish():
+                        reason = self._loop()
+                    logger.info("training ends: %s", reason)
+                    (signal,) = self.processes.agree(float(self.signals.received or 0))
+                    if signal:
+                        self.signals.raise_stopped("at the end of training, before the test")
         finally:
             self.tracker.close()
-            if not isinstance(sys.exception(), KeyboardInterrupt):  # then at once
-                self.writer.close(must_succeed=False)
+            self._close_writer()
         return TrainingResult(self.folder.path, self.number, self._best(), reason)
+
+    def _close_writer(self) -> None:
+        """Let the last write end; what has gone wrong before is not hidden by its failure."""
+        error = sys.exception()
+        if isinstance(error, KeyboardInterrupt):
+            return  # at once
+        try:
+            self.writer.close(must_succeed=False)
+        except InputError as failure:
+            if error is None:
+                raise
+            logger.warning("%s", failure)
 
     def _track(self) -> None:
         """Tell of the updates from here on, and of those in the window."""
@@ -91,6 +107,8 @@ class Trainer:
             self.tracker = Tracker(self.folder.tensorboard, self.number, self.config.log_every)
             if self.window is not None:
                 self.tracker.load_state(self.window)
+            if self.state.standing.best is not None:
+                self.tracker.best = self._shown(self.state.standing.best)
 
     @contextmanager
     def _telling_what_is_kept(self) -> Iterator[None]:
@@ -129,22 +147,22 @@ class Trainer:
 
     def _settle(self) -> str | None:
         """Do what is due after an update and has not been done; why training ends, if it does."""
-        elapsed_s, signal = self.processes.agree(
+        self.now_s, signal = self.processes.agree(
             self.state.elapsed_s, float(self.signals.received or 0)
         )
         with self.tracker.paused():
-            if self._reached(elapsed_s) is not None:
+            if self._reached(self.now_s) is not None:
                 self.tracker.finish()  # before the last checkpoint, after which nothing is told
             if signal:
                 self._stop()
             if self.number and self._is_due("validate_every") and not self.state.metrics:
                 self._validate()
             minutes = self.config.checkpoint_minutes
-            late = minutes is not None and elapsed_s - self.saved_s >= 60 * minutes
+            late = minutes is not None and self.now_s - self.saved_s >= 60 * minutes
             if self.number and (self._is_due("checkpoint_every") or late):
-                self._save(elapsed_s)
+                self._save()
             self.writer.poll()
-        return self._reached(elapsed_s)
+        return self._reached(self.now_s)
 
     def _is_due(self, setting: str) -> bool:
         return bool(self.number % getattr(self.config, setting) == 0)
@@ -159,14 +177,20 @@ class Trainer:
         self.writer.close(must_succeed=True)
         self.signals.raise_stopped(f"after update {self.number}; {self._kept()}")
 
-    def _finish(self) -> None:
-        """Validate and save the last update, unless that has just been done."""
+    def _finish(self) -> bool:
+        """Validate and save the last update, unless that has just been done.
+
+        False where the validation rolled the run back, so that it has to go on.
+        """
+        self.tracker.finish()
+        last = self.state.position
         if not self.state.metrics:
             self._validate(due=False)
-        if not self.state.metrics:
-            raise InputError(f"the run was rolled back at its end; {self._kept()}; run it again")
+        if self.state.position is not last:
+            return False
         self._save()
         self.writer.close(must_succeed=True)
+        return True
 
     def _validate(self, *, due: bool = True) -> None:
         """Score the model; only what is `due` has a say in how training goes on.
@@ -190,7 +214,7 @@ class Trainer:
             standing.stale = 0 if better else standing.stale + 1
             state.plateau.validated(standing.stale)
             state.set_rate_factor()
-        best = f"{self.config.metric.name} {self._best():.2f}"
+        best = self._shown(self._best())
         self.tracker.validation(self.number, found, self._samples(found), best)
         if self.processes.is_first:
             name = f"valid.{self.number:08d}.{state.settings.data.target}"
@@ -211,6 +235,9 @@ class Trainer:
         value: float = metrics[self.config.metric.name]
         return value if best is None or is_better(self.config.metric, value, best) else best
 
+    def _shown(self, best: float) -> str:
+        return f"{self.config.metric.name} {best:.2f}"
+
     def _samples(self, found: Validation) -> list[str]:
         triples = zip(
             self.validator.sources, found.translations, self.validator.references, strict=True
@@ -220,14 +247,14 @@ class Trainer:
             for source, translation, reference in list(triples)[: self.config.n_samples]
         ]
 
-    def _save(self, elapsed_s: float | None = None) -> None:
+    def _save(self) -> None:
         if self.saved:
             return
         contents = self.state.contents(self.tracker.state())
         if self.processes.is_first:
             self.writer.save(self.number, contents)
         self.saved = True
-        self.saved_s = self.state.elapsed_s if elapsed_s is None else elapsed_s
+        self.saved_s = self.now_s
 
     def _kept(self) -> str:
         """What is left of the run if it ends here, in words."""
@@ -244,7 +271,7 @@ class Trainer:
         action = self.config.faults.action
         if action is FaultAction.rollback:
             self._roll_back(trouble)
-        elif action is FaultAction.precision and not lasting:
+        elif action is FaultAction.precision and not lasting and self.state.is_finite():
             self._lower_precision(trouble)
         else:
             raise InputError(self._diagnosis(trouble))
@@ -268,7 +295,7 @@ class Trainer:
             raise InputError(self._diagnosis(trouble))
         elapsed_s = self.state.elapsed_s
         self.window = self.state.load(Checkpoint(path))
-        self.saved, self.saved_s = True, elapsed_s
+        self.saved, self.saved_s = True, self.now_s
         self.state.start_clock(elapsed_s)
         self.state.standing.rollback_factor, self.state.standing.n_rollbacks = factor, n
         self.state.set_rate_factor()

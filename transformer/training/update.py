@@ -43,8 +43,8 @@ class UpdateResult(NamedTuple):
 class LossScale:
     """The factor that keeps fp16 gradients within its range; 1 for other precisions.
 
-    Micikevicius et al., 2018, section 3.2: halved at an overflow, doubled after SCALE_INTERVAL
-    updates without one.
+    After Micikevicius et al. (2018), section 3.2; halved at an overflow, doubled after
+    SCALE_INTERVAL updates without one.
     """
 
     def __init__(self, device: torch.device, enabled: bool) -> None:
@@ -236,7 +236,10 @@ class Updater:
         """Take up the state that `state` gave."""
         load_optimizer_state(self.model, self.optimizers, state["optimizer"])
         self.scale.load_state(state["scale"])
-        self.largest = state["largest"]
+        # Sharded, all processes must compute equally many batches.
+        self.largest = None if self.sharded else state["largest"]
+        if self.largest is not None:
+            logger.info("batches of more than %d padded tokens are computed in parts", self.largest)
 
 
 def padded_size(batch: Batch) -> int:

@@ -1,14 +1,16 @@
 """What a model is worth on the validation split."""
 
+import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from transformer.config import Metric, Precision, SearchConfig, TrainSettings
 from transformer.device import autocast
+from transformer.errors import require
 from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
 from transformer.text.batching import make_loader, plan_in_order
@@ -17,7 +19,10 @@ from transformer.training.distributed import Processes
 from transformer.training.objective import batch_loss
 from transformer.translation import Translator
 
+logger = logging.getLogger(__name__)
+
 CHUNK = 1024  # sentences translated between two looks at whether to give up
+SMALLEST_BATCH = 256  # tokens; where not even that fits, smaller ones are not tried
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,19 @@ class Validator:
         model.eval()
         translator = Translator(model, self.settings, self.data.tokenizers, self.device, precision)
         texts: list[str] = []
-        loss, failure = 0.0, ""
+        loss, failure, full = 0.0, "", False
         try:
             texts = self._translate(translator, give_up)
             loss = 0.0 if give_up() else self._loss(model, precision)
         except FloatingPointError as error:
             failure = str(error)
+        except torch.OutOfMemoryError:
+            full = True
         model.train()
-        failed, given_up = self.processes.agree(float(bool(failure)), float(give_up()))
+        failed, is_full, given_up = self.processes.agree(
+            float(bool(failure)), float(full), float(give_up())
+        )
+        require(not is_full, "out of memory in a validation; lower data.batch_tokens")
         if failed:
             raise FloatingPointError(failure or "another process found numbers that are not finite")
         if given_up:
@@ -110,8 +120,20 @@ class Validator:
         texts: list[str] = []
         while len(texts) < len(own) and not give_up():
             chunk = own[len(texts) : len(texts) + CHUNK]
-            texts += [found.text for found in translator.translate(chunk, self.search)]
+            try:
+                texts += [found.text for found in translator.translate(chunk, self.search)]
+            except torch.OutOfMemoryError:
+                if self.search.batch_tokens < SMALLEST_BATCH:
+                    raise
+                self._halve_batches()
         return texts
+
+    def _halve_batches(self) -> None:
+        """Search in smaller batches from here on; what is translated does not depend on them."""
+        self.search = replace(self.search, batch_tokens=self.search.batch_tokens // 2)
+        logger.warning(
+            "out of memory in a validation: going on with batches of %d", self.search.batch_tokens
+        )
 
     def _result(self, texts: list[str], nll: float) -> Validation:
         score = bleu(texts, self.references, self.language)
