@@ -5,19 +5,21 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from math import inf
 
 SPACE = "\u2581"  # SentencePiece's mark of a space
 LONGEST = 16  # characters of a piece, as in SentencePiece
-UNUSED = 0.05  # largest share of further pieces that occur only within others of them
+RAREST = 2  # occurrences of a merge when it is learnt
+UNUSED = 0.05  # share of further pieces that may occur only within others
 
 
 class FurtherMerges:
     """Learns merges (Sennrich et al., 2016, algorithm 1) in words that older ones have cut.
 
     Unlike merges learnt from characters, each finds its parts at run time, where the older ones
-    come first. A merge that would take the last occurrence of a further piece waits while UNUSED
-    of them do not occur.
+    come first. A merge that would leave a further piece no occurrence of its own waits as
+    long as others need not and the share of such pieces would be above UNUSED.
     """
 
     def __init__(
@@ -30,8 +32,12 @@ class FurtherMerges:
         self._words = [list(word) for word in words]
         self._n_words = list(words.values())
         self._ranks = {piece: -score for piece, score in scores.items()}
+        self._last = max(self._ranks.values(), default=0.0)
         self._further = dict.fromkeys(characters)
         self._n_unused = 0
+        self._share_unused = UNUSED
+        self._waiting: list[str] = []
+        self._heap: list[tuple[int, int, str]] = []
         self._n_pieces: Counter[str] = Counter()
         self._n_pairs: Counter[tuple[str, str]] = Counter()
         self._splits: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)  # of a candidate
@@ -41,25 +47,33 @@ class FurtherMerges:
 
     def learn(self, n: int) -> list[str]:
         """The characters and then the merges, in their order; `n` together, or fewer."""
-        heap = [self._entry(piece) for piece in self._splits]
-        heapify(heap)
-        waiting: list[str] = []
-        while heap and len(self._further) < n:
-            entry = heappop(heap)
-            count, _, piece = entry
-            if -count < 2 or entry != self._entry(piece) or piece in self._ranks:
-                continue
-            n_unused = self._n_unused + self._n_absorbed(piece)
-            if n_unused > UNUSED * (len(self._further) + 1):
-                waiting.append(piece)
-                continue
+        self._heap = [self._entry(piece) for piece in self._splits]
+        heapify(self._heap)
+        while len(self._further) < n and (piece := self._best()) is not None:
             changed = self._add(piece)
             if len(self._further) % round(1 / UNUSED) == 0:
-                changed.update(waiting)
-                waiting.clear()
-            for piece in changed:
-                heappush(heap, self._entry(piece))
+                changed.update(self._waiting)
+                self._waiting.clear()
+            for candidate in changed:
+                heappush(self._heap, self._entry(candidate))
         return list(self._further)
+
+    def _best(self) -> str | None:
+        """The commonest candidate that need not wait; where all must, none does from here on."""
+        while self._heap or self._waiting:
+            if not self._heap:
+                self._share_unused = 1.0
+                self._heap = sorted(self._entry(piece) for piece in self._waiting)
+                self._waiting.clear()
+            entry = heappop(self._heap)
+            count, _, piece = entry
+            if -count < RAREST or entry != self._entry(piece) or piece in self._ranks:
+                continue
+            n_unused = self._n_unused + self._n_absorbed(piece)
+            if n_unused <= self._share_unused * (len(self._further) + 1):
+                return piece
+            self._waiting.append(piece)
+        return None
 
     def _entry(self, piece: str) -> tuple[int, int, str]:
         """A candidate's place in the heap: the commonest first, then the shortest."""
@@ -78,7 +92,7 @@ class FurtherMerges:
     def _add(self, piece: str) -> set[str]:
         """Make `piece` the last merge; the candidates whose counts that changes."""
         self._further[piece] = None
-        self._ranks[piece] = max(self._ranks.values()) + 1
+        self._ranks[piece] = self._last + len(self._further)
         changed: set[str] = set()
         for i in self._places.pop(piece):
             changed.update(self._count(i, -1))
@@ -93,7 +107,7 @@ class FurtherMerges:
         for piece in word:
             self._n_pieces[piece] += n
         candidates = set()
-        for left, right in zip(word, word[1:], strict=False):
+        for left, right in pairwise(word):
             if len(left) + len(right) <= LONGEST and _alike(left[-1], right[0]):
                 piece = left + right
                 self._n_pairs[left, right] += n
@@ -105,10 +119,7 @@ class FurtherMerges:
     def _merge(self, word: list[str]) -> None:
         """Join what the merges join, each time the first of them and its leftmost place."""
         while True:
-            ranks = [
-                self._ranks.get(left + right, inf)
-                for left, right in zip(word, word[1:], strict=False)
-            ]
+            ranks = [self._ranks.get(left + right, inf) for left, right in pairwise(word)]
             first = min(ranks, default=inf)
             if first == inf:
                 return
