@@ -1,8 +1,8 @@
 """Run as a program by torchrun: `transformer` in a process that comes to harm.
 
 HARM_RANK is the rank that does, at update HARM_UPDATE of its first start, after it
-has made HARM_FILE: HARM=kill kills it,
-HARM=hang stops it, HARM=memory lets it have memory for HARM_TOKENS from the beginning.
+has made HARM_FILE: HARM_HARM=kill kills it, hang stops it, memory lets it have memory for
+HARM_TOKENS from the beginning.
 """
 
 import os
@@ -40,5 +40,5 @@ def come_to_harm(harm: str) -> None:
 
 if __name__ == "__main__":
     if os.environ.get("HARM_RANK") == os.environ["RANK"]:
-        come_to_harm(os.environ["HARM"])
+        come_to_harm(os.environ["HARM_HARM"])
     entry_point()

@@ -28,7 +28,7 @@ def torchrun(settings: TrainSettings, *others: str, max_restarts: int = 0, **har
         *(f"--max-restarts={max_restarts}", "--monitor-interval=0.1"),
         *("-m", "tests.faults.ranked", *arguments(settings, *others)),
     ]
-    told = {f"HARM_{name}".removesuffix("_HARM").upper(): str(x) for name, x in harm.items()}
+    told = {f"HARM_{name}".upper(): str(value) for name, value in harm.items()}
     file = Path(settings.run_dir).with_name("harm")
     told |= {"HARM_FILE": str(file)}
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MARK": settings.run_dir}
@@ -121,5 +121,6 @@ def test_where_one_rank_is_short_of_memory_both_compute_in_parts(
     status, errors = torchrun(parts, **harm)
     assert status == 0, errors
     assert "out of memory" not in errors
-    # One checkpoint more, where the run ended first.
-    assert not differences(parts.run_dir, settings.run_dir, kept=False)
+    # One checkpoint and one validation more, where the run ended first.
+    found = differences(parts.run_dir, settings.run_dir, kept=False)
+    assert not [name for name in found if not name.startswith(("curve", "translations"))]

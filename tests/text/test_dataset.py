@@ -1,22 +1,32 @@
 """From the settings of a corpus to prepared data."""
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pytest
+import torch
 
-from transformer.config import CleaningConfig, FilesConfig, HubConfig, TokenizerConfig
+from transformer.config import (
+    CleaningConfig,
+    FilesConfig,
+    HubConfig,
+    TokenizerConfig,
+    TokenizerKind,
+)
 from transformer.errors import InputError
 from transformer.text import dataset
 from transformer.text.batching import make_loader, plan_epoch
 from transformer.text.dataset import PreparedData, prepare_data
-from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizers
+from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizers, train_tokenizers
 
 Pairs = list[tuple[str, str]]
 Write = Callable[..., FilesConfig]
@@ -113,12 +123,68 @@ def test_what_changes_the_data_prepares_it_anew(
     seen = {prepare_data(config, char_config).fingerprint}
     config.cleaning = CleaningConfig(max_pieces=100)
     seen.add(prepare_data(config, char_config).fingerprint)
-    seen.add(prepare_data(config, TokenizerConfig(kind=char_config.kind, seed=2)).fingerprint)
+    other = TokenizerConfig(kind=char_config.kind, vocab_size=30, byte_fallback=False)
+    seen.add(prepare_data(config, other).fingerprint)
     config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9])
     seen.add(prepare_data(config, char_config).fingerprint)
     config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9], test=pairs[:3])
     seen.add(prepare_data(config, char_config).fingerprint)
     assert len(seen) == 5
+
+
+def test_equal_pieces_learnt_by_other_settings_have_the_same_fingerprint(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    first, second = (
+        prepare_data(config, TokenizerConfig(kind=char_config.kind, seed=seed)) for seed in (1, 2)
+    )
+    assert first.fingerprint == second.fingerprint
+    assert first.folder != second.folder
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_pieces_that_were_extended_are_the_same_data_when_they_are_taken_as_they_are(
+    tmp_path: Path, files_config: Write, pairs: Pairs, joint: bool
+) -> None:
+    base, run = tmp_path / "base", tmp_path / "run"
+    learnt = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=300, joint=joint)
+    train_tokenizers(pairs, learnt).save(base / "tokenizer")
+    more = [(f"{source} koromisun", f"{target} lampesonne") for source, target in pairs]
+    config = files_config(train=more, valid=more[:9])
+    extended = TokenizerConfig(init_from=str(base), extra_pieces=20, joint=joint)
+    first = prepare_data(config, extended)
+    first.tokenizers.save(run / "tokenizer")
+    shutil.rmtree(base)
+
+    again = prepare_data(config, replace(extended, init_from=str(run), extra_pieces=0))
+    assert again.fingerprint == first.fingerprint
+    assert again.folder != first.folder
+    rows = np.arange(len(first.train))
+    assert torch.equal(again.train.batch(rows).source, first.train.batch(rows).source)
+
+
+def test_what_does_not_apply_to_pieces_taken_is_logged_each_time(
+    tmp_path: Path,
+    files_config: Write,
+    pairs: Pairs,
+    char_config: TokenizerConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train_tokenizers(pairs, char_config).save(tmp_path)
+    config = files_config(train=pairs, valid=pairs[:9])
+    for extra, unread in ((0, True), (0, True), (1, False), (1, False)):
+        caplog.clear()
+        settings = TokenizerConfig(
+            init_from=str(tmp_path), extra_pieces=extra, character_coverage=1.0
+        )
+        if extra:
+            config = files_config(train=[*pairs, ("\u0436", "\u0436")], valid=pairs[:9])
+        with caplog.at_level(logging.INFO, logger="transformer"):
+            prepare_data(config, settings)
+        (line,) = [text for text in caplog.messages if text.startswith("taking the pieces of")]
+        assert "tokenizer.kind, vocab_size, byte_fallback and normalization are theirs" in line
+        assert ("sample_size and seed have no effect" in line) == unread
 
 
 def test_only_training_pairs_are_cleaned_and_each_drop_is_counted(

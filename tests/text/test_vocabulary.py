@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Callable
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from transformer.config import (
 from transformer.errors import InputError
 from transformer.text.dataset import prepare_data
 from transformer.text.tokenizer import UNK_ID, Tokenizer, Tokenizers, train_tokenizers
-from transformer.text.vocabulary import build_tokenizers, cut, tokenizer_key
+from transformer.text.vocabulary import build_tokenizers, cut, proto, tokenizer_key
 
 Pairs = list[tuple[str, str]]
 SIZES = {TokenizerKind.unigram: 320, TokenizerKind.bpe: 320, TokenizerKind.char: 400}
 N_EXTRA = {TokenizerKind.unigram: 20, TokenizerKind.bpe: 40, TokenizerKind.char: 15}
+LEARNT = pytest.mark.parametrize("kind", [TokenizerKind.unigram, TokenizerKind.bpe])
 KINDS = pytest.mark.parametrize("kind", list(TokenizerKind))
 
 
@@ -37,6 +39,20 @@ def cyrillic(pairs: Pairs) -> Pairs:
         return " ".join(draw.choices(words, k=6))
 
     return [(line(), line()) for _ in range(200)]
+
+
+@pytest.fixture(scope="module")
+def same_script() -> Pairs:
+    """300 pairs of words in the letters of `pairs`, some of them common, most of them rare."""
+    draw = random.Random(6)
+    parts = ["to", "rc", "hrun", "ko", "ro", "mis", "un", "le", "ta", "so", "nne", "ba", "str"]
+    words = ["".join(draw.choices(parts, k=draw.randint(2, 4))) for _ in range(200)]
+    weights = [1 / rank for rank in range(1, 201)]
+
+    def line() -> str:
+        return " ".join(draw.choices(words, weights, k=6))
+
+    return [(line(), line()) for _ in range(300)]
 
 
 @pytest.fixture
@@ -101,7 +117,7 @@ def test_a_word_of_another_script_becomes_pieces(
 
 
 @KINDS
-def test_text_that_the_old_pieces_spell_keeps_them(
+def test_pieces_of_another_script_leave_the_cut_of_the_old_text(
     tmp_path: Path,
     save: Callable[..., Tokenizers],
     pairs: Pairs,
@@ -115,7 +131,102 @@ def test_text_that_the_old_pieces_spell_keeps_them(
     assert extended.encode(lines) == old.encode(lines)
 
 
-@pytest.mark.parametrize("kind", [TokenizerKind.unigram, TokenizerKind.bpe])
+@LEARNT
+def test_pieces_of_the_same_script_change_the_cut_of_the_old_text_only_where_they_occur(
+    tmp_path: Path,
+    save: Callable[..., Tokenizers],
+    pairs: Pairs,
+    same_script: Pairs,
+    kind: TokenizerKind,
+) -> None:
+    old = save(kind=kind, vocab_size=300).source
+    config = TokenizerConfig(init_from=str(tmp_path), extra_pieces=60)
+    extended = build_tokenizers(same_script, config).source
+    lines = [line for pair in pairs for line in pair]
+    words = sorted({word for line in lines for word in line.split()})
+    changed = 0
+    for before, after in zip(old.encode(words), extended.encode(words), strict=True):
+        if max(after) < old.vocab_size:
+            assert after == before
+            continue
+        changed += 1
+        starts, later = (
+            set(accumulate(map(len, tokenizer.pieces(ids))))
+            for tokenizer, ids in ((old, before), (extended, after))
+        )
+        assert kind is TokenizerKind.unigram or later < starts
+    assert 0 < changed < len(words) / 2
+    assert extended.decode(extended.encode(lines)) == lines
+
+
+@LEARNT
+def test_nearly_all_further_pieces_occur_and_each_spells_itself(
+    tmp_path: Path, save: Callable[..., Tokenizers], same_script: Pairs, kind: TokenizerKind
+) -> None:
+    old = save(kind=kind).source
+    n_old = old.vocab_size
+    if kind is TokenizerKind.unigram:
+        # Letters so likely that two of them often are likelier than a piece.
+        model = proto.ModelProto.FromString(old.model)
+        for piece in model.pieces:
+            if len(piece.piece) == 1:
+                piece.score = -1.5
+        likely = Tokenizer(model.SerializeToString())
+        Tokenizers(likely, likely).save(tmp_path)
+    config = TokenizerConfig(init_from=str(tmp_path), extra_pieces=100)
+    extended = build_tokenizers(same_script, config).source
+    further = range(n_old, n_old + 100)
+    assert cut(extended, extended.pieces(further)) == [[id_] for id_ in further]
+    ids = extended.encode([line for pair in same_script for line in pair])
+    assert len(set(chain.from_iterable(ids)).intersection(further)) >= 95
+
+
+def test_a_merge_holds_signs_numbers_and_letters_of_one_script_apart(
+    tmp_path: Path, save: Callable[..., Tokenizers]
+) -> None:
+    n_old = save(kind=TokenizerKind.bpe).source.vocab_size
+    line = "koro123--\u043c\u0438\u0440\u4e2d\u3042 koro-123 a\u0301\u0301b"
+    pairs = [(line, line)] * 9
+    config = TokenizerConfig(init_from=str(tmp_path), extra_pieces=17, character_coverage=1.0)
+    extended = all_pieces(build_tokenizers(pairs, config).source)[n_old:]
+    assert {"123", "--", "\u043c\u0438\u0440", "\u4e2d\u3042"} <= set(extended)
+    words = [piece.strip("\u2581") for piece in extended]
+    classes = [r"[a-z\u0301]*", r"\d*", "-*", "[\u0430-\u044f]*", "[\u4e2d\u3042]*"]
+    assert all(re.fullmatch("|".join(classes), word) for word in words)
+    assert not any("\u2581" in piece[1:] for piece in extended)
+
+
+def test_all_characters_are_counted_where_they_are_more_than_the_old_pieces(
+    tmp_path: Path, save: Callable[..., Tokenizers], caplog: pytest.LogCaptureFixture
+) -> None:
+    save(kind=TokenizerKind.char, byte_fallback=False, vocab_size=35)
+    signs = [chr(0x4E00 + i) for i in range(200)]
+    config = TokenizerConfig(init_from=str(tmp_path), extra_pieces=1, character_coverage=1.0)
+    build_tokenizers([(sign, sign) for sign in signs], config)
+    assert "less than the 200 characters" in caplog.text
+
+
+def test_characters_that_get_no_piece_are_counted_in_the_log(
+    tmp_path: Path,
+    save: Callable[..., Tokenizers],
+    cyrillic: Pairs,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save(vocab_size=300)
+    letters = {letter for pair in cyrillic for letter in "".join(pair) if letter > "z"}
+    n = len(letters)
+    for extra, expected in ((n - 3, [f"the {n} characters .*; 3 of them stay bytes"]), (n, [])):
+        caplog.clear()
+        config = TokenizerConfig(
+            init_from=str(tmp_path), extra_pieces=extra, character_coverage=1.0
+        )
+        build_tokenizers(cyrillic, config)
+        found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert len(found) == len(expected)
+        assert all(re.search(*each) for each in zip(expected, found, strict=True))
+
+
+@LEARNT
 def test_a_common_word_of_known_characters_becomes_fewer_pieces(
     tmp_path: Path, save: Callable[..., Tokenizers], pairs: Pairs, kind: TokenizerKind
 ) -> None:
@@ -165,7 +276,7 @@ def test_more_pieces_than_the_text_yields_names_how_many_it_does(
         build_tokenizers(cyrillic, config)
 
 
-@pytest.mark.parametrize("kind", [TokenizerKind.unigram, TokenizerKind.bpe])
+@LEARNT
 def test_every_character_has_a_piece_before_words_do(
     tmp_path: Path, save: Callable[..., Tokenizers], cyrillic: Pairs, kind: TokenizerKind
 ) -> None:
@@ -232,10 +343,13 @@ def test_another_number_of_vocabularies_is_an_input_error(
 
 
 def test_a_folder_without_pieces_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^tokenizer\.init_from=.* holds no pieces"):
+    name = r"^tokenizer\.init_from \(or training\.init_from\)="
+    with pytest.raises(InputError, match=f"{name}.* holds no pieces"):
         tokenizer_key(TokenizerConfig(init_from=str(tmp_path)))
-    with pytest.raises(InputError, match=r"^tokenizer\.init_from=.* is no folder"):
+    with pytest.raises(InputError, match=f"{name}.* is no folder"):
         tokenizer_key(TokenizerConfig(init_from=str(tmp_path / "none")))
+    with pytest.raises(InputError, match=r"^tokenizer\.init_from is empty; give a run's"):
+        TokenizerConfig(init_from="")
 
 
 def test_extra_pieces_without_pieces_to_extend_are_an_input_error() -> None:
@@ -269,18 +383,18 @@ def test_the_corpus_is_prepared_anew_where_the_pieces_differ_and_not_where_their
     train_tokenizers(pairs, config).save(tmp_path / "c")
     data = files_config(train=pairs, valid=pairs[:9])
 
-    def fingerprint(name: str, **settings: Any) -> str:
+    def place(name: str, **settings: Any) -> Path:
         folder = str(tmp_path / name)
-        return prepare_data(data, TokenizerConfig(init_from=folder, **settings)).fingerprint
+        return prepare_data(data, TokenizerConfig(init_from=folder, **settings)).folder
 
-    assert fingerprint("a") == fingerprint("b") == fingerprint("b", vocab_size=99, seed=2)
-    assert fingerprint("a") != fingerprint("c")
+    assert place("a") == place("b") == place("b", vocab_size=99, seed=2)
+    assert place("a") != place("c")
     more = [(f"{source} дом", target) for source, target in pairs]
     data = files_config(train=more, valid=pairs[:9])
     distinct = {
-        fingerprint("a"),
-        fingerprint("a", extra_pieces=1),
-        fingerprint("a", extra_pieces=2),
-        fingerprint("a", extra_pieces=2, seed=2),
+        place("a"),
+        place("a", extra_pieces=1),
+        place("a", extra_pieces=2),
+        place("a", extra_pieces=2, seed=2),
     }
     assert len(distinct) == 4

@@ -104,14 +104,14 @@ def best_first(checkpoints: Iterable[Path], metric: Metric) -> list[Path]:
     return [path for path, _ in validated]
 
 
-def find_checkpoint(path: str | Path) -> Path:
+def find_checkpoint(path: str | Path, key: str = "checkpoint") -> Path:
     """The checkpoint that `path` names: itself, or the best (else the last) of a run's folder.
 
-    InputError where there is none.
+    InputError where there is none; it names `key`, the setting that gave the path.
     """
     path = Path(path)
-    require(path.exists(), f"checkpoint={path} does not exist")
-    require(path.is_dir(), f"checkpoint={path} is a file; give a run's or a checkpoint's folder")
+    require(path.exists(), f"{key}={path} does not exist")
+    require(path.is_dir(), f"{key}={path} is a file; give a run's or a checkpoint's folder")
     if (path / MANIFEST).is_file():
         return path
     for name in ("best", "last"):
@@ -122,6 +122,6 @@ def find_checkpoint(path: str | Path) -> Path:
     if found:
         return found[-1].resolve()
     raise InputError(
-        f"checkpoint={path} holds no checkpoint: neither {MANIFEST} nor checkpoints/best; "
+        f"{key}={path} holds no checkpoint: neither {MANIFEST} nor checkpoints/best; "
         "give a run's folder or a checkpoint's own"
     )

@@ -39,9 +39,12 @@ class TokenizerConfig:
     seed: int = 1  # of the sample
     # Run or checkpoint whose pieces to take instead of learning them; null: that of
     # training.init_from, where it is given. Its pieces are as they are: kind, vocab_size,
-    # byte_fallback and normalization then have no effect.
+    # byte_fallback and normalization then have no effect, nor have character_coverage,
+    # sample_size and seed without extra_pieces.
     init_from: str | None = None
-    extra_pieces: int = 0  # with init_from: pieces learnt from this text, put behind those taken
+    # With init_from: pieces learnt from this text, put behind those taken, whose ids stay. Text
+    # that the taken pieces spell may be cut otherwise, where further pieces fit it too.
+    extra_pieces: int = 0
 
     def __post_init__(self) -> None:
         require(
@@ -56,6 +59,10 @@ class TokenizerConfig:
         require(
             self.sample_size >= 1,
             f"tokenizer.sample_size={self.sample_size} must be at least 1",
+        )
+        require(
+            self.init_from != "",
+            "tokenizer.init_from is empty; give a run's or a checkpoint's folder",
         )
         require(
             self.extra_pieces >= 0,

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ from transformer.text.encoded import (
     write_text,
 )
 from transformer.text.tokenizer import Tokenizers
-from transformer.text.vocabulary import build_tokenizers, tokenizer_key
+from transformer.text.vocabulary import build_tokenizers, note_taken, tokenizer_key
 
 __all__ = ["EncodedSplit", "PreparedData", "prepare_data"]
 
@@ -42,7 +43,7 @@ class PreparedData:
     """All that training and evaluation need to know of a corpus."""
 
     folder: Path  # in the cache
-    fingerprint: str  # of the corpus and of the settings it was prepared with
+    fingerprint: str  # of what is trained on: the corpus, its cleaning, and the pieces themselves
     tokenizers: Tokenizers
     train: EncodedSplit
     valid: EncodedSplit
@@ -62,14 +63,17 @@ def prepare_data(data: DataConfig, tokenizer: TokenizerConfig) -> PreparedData:
 
     It is found again by the content of the corpus and by the settings of cleaning and tokenizer.
     """
-    key = _key(open_corpus(data), data, tokenizer)
+    corpus = open_corpus(data)
+    key = _key(corpus, data, tokenizer)
+    note_taken(tokenizer)
     root = cache_root(data.cache_dir)
     folder = cached_folder(root, key, lambda aside: _build(aside, data, tokenizer))
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    tokenizers = Tokenizers.load(folder / TOKENIZER)
     return PreparedData(
         folder=folder,
-        fingerprint=key,
-        tokenizers=Tokenizers.load(folder / TOKENIZER),
+        fingerprint=_fingerprint(corpus, data, tokenizers),
+        tokenizers=tokenizers,
         train=EncodedSplit(_ids_file(folder, "train")),
         valid=EncodedSplit(_ids_file(folder, "valid")),
         report=CleaningReport.from_dict(report),
@@ -83,7 +87,21 @@ def _key(corpus: Corpus, data: DataConfig, tokenizer: TokenizerConfig) -> str:
         "cleaning": to_mapping(data.cleaning),
         "tokenizer": tokenizer_key(tokenizer),
     }
-    text = json.dumps(settings, sort_keys=True)
+    return _digest(settings)
+
+
+def _fingerprint(corpus: Corpus, data: DataConfig, tokenizers: Tokenizers) -> str:
+    """The same for equal pieces, whether they were learnt, extended, or taken as they are."""
+    content = {
+        "corpus": corpus.fingerprint,
+        "cleaning": to_mapping(data.cleaning),
+        "tokenizer": tokenizers.digests(),
+    }
+    return _digest(content)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

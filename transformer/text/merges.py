@@ -17,9 +17,9 @@ UNUSED = 0.05  # share of further pieces that may occur only within others
 class FurtherMerges:
     """Learns merges (Sennrich et al., 2016, algorithm 1) in words that older ones have cut.
 
-    Unlike merges learnt from characters, each finds its parts at run time, where the older ones
-    come first. A merge that would leave a further piece no occurrence of its own waits as
-    long as others need not and the share of such pieces would be above UNUSED.
+    Unlike merges learnt from characters, each finds its parts where the older ones come first.
+    One that would leave another no occurrence of its own waits while the share of such pieces
+    would be above UNUSED, as long as there is one that need not.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class FurtherMerges:
         scores: Mapping[str, float],
         characters: Sequence[str],
     ) -> None:
-        """`words` have counts; `scores` are of all pieces that may be merged, `characters` new."""
+        """Take the counts of words, the `scores` of older pieces, and further characters."""
         self._words = [list(word) for word in words]
         self._n_words = list(words.values())
         self._ranks = {piece: -score for piece, score in scores.items()}
@@ -94,7 +94,7 @@ class FurtherMerges:
         self._further[piece] = None
         self._ranks[piece] = self._last + len(self._further)
         changed: set[str] = set()
-        for i in self._places.pop(piece):
+        for i in sorted(self._places.pop(piece)):
             changed.update(self._count(i, -1))
             self._merge(self._words[i])
             changed.update(self._count(i, 1))

@@ -1,5 +1,6 @@
 """SentencePiece models of the source and the target side."""
 
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,6 +86,11 @@ class Tokenizers:
     @property
     def joint(self) -> bool:
         return self.source is self.target
+
+    def digests(self) -> list[str]:
+        """The SHA-256 of each model: of one where both sides share it, else of both."""
+        models = [self.source.model] if self.joint else [self.source.model, self.target.model]
+        return [hashlib.sha256(model).hexdigest() for model in models]
 
     def save(self, folder: Path) -> None:
         """Write joint.model, or source.model and target.model, into `folder`."""

@@ -1,6 +1,5 @@
 """The pieces of a corpus: learnt from it, or taken from a trained model and extended."""
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ from transformer.text.tokenizer import (
     train_tokenizers,
 )
 
+MANY = 2**21  # more than there are characters
 LOGGER = logging.getLogger(__name__)
 Lines = Callable[[], Iterable[str]]  # a walk through the text, each time it is called
 proto: Any = sentencepiece_model_pb2  # its classes are made when it is imported
@@ -37,6 +37,8 @@ Piece = proto.ModelProto.SentencePiece
 def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
     """The tokenizers that `config` asks for: learnt from `pairs`, taken, or taken and extended.
 
+    Extended ones keep the ids of all pieces taken, but need not cut a text as those did: BPE
+    merges their cut further, and unigram takes what is likelier.
     InputError where pieces can neither be learnt nor taken so.
     """
     n_pairs = min(len(pairs), config.sample_size)
@@ -44,11 +46,6 @@ def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
     if taken is None:
         LOGGER.info("learning pieces from %d sentence pairs", n_pairs)
         return train_tokenizers(pairs, config)
-    LOGGER.info(
-        "taking the pieces of %s; tokenizer.kind, vocab_size, byte_fallback and normalization "
-        "are theirs",
-        config.init_from,
-    )
     if config.extra_pieces == 0:
         return taken
     LOGGER.info("learning further pieces from %d sentence pairs", n_pairs)
@@ -67,6 +64,16 @@ def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
     )
 
 
+def note_taken(config: TokenizerConfig) -> None:
+    """Log which settings have no effect on pieces that are taken; nothing where none are."""
+    if config.init_from is None:
+        return
+    ignored = "tokenizer.kind, vocab_size, byte_fallback and normalization are theirs"
+    if config.extra_pieces == 0:
+        ignored += "; character_coverage, sample_size and seed have no effect"
+    LOGGER.info("taking the pieces of %s; %s", config.init_from, ignored)
+
+
 def tokenizer_key(config: TokenizerConfig) -> dict[str, Any]:
     """What the pieces depend on beside the text; of taken ones the content, not the folder.
 
@@ -77,10 +84,9 @@ def tokenizer_key(config: TokenizerConfig) -> dict[str, Any]:
     if taken is None:
         del settings["init_from"], settings["extra_pieces"]
         return settings
-    models = [taken.source.model] if taken.joint else [taken.source.model, taken.target.model]
     names = ("extra_pieces", "character_coverage", "sample_size", "seed")
     learnt = {name: settings[name] for name in names} if config.extra_pieces else {}
-    return {"models": [hashlib.sha256(model).hexdigest() for model in models], **learnt}
+    return {"models": taken.digests(), **learnt}
 
 
 def cut(tokenizer: Tokenizer, pieces: Sequence[str]) -> list[list[int]]:
@@ -107,7 +113,7 @@ def _taken(config: TokenizerConfig) -> Tokenizers | None:
     if config.init_from is None:
         return None
     key = f"tokenizer.init_from={config.init_from}"
-    taken = Tokenizers.load(_folder(Path(config.init_from), key))
+    taken = Tokenizers.load(_folder(Path(config.init_from)))
     is_one = "one vocabulary for both sides" if taken.joint else "a vocabulary for each side"
     require(
         taken.joint == config.joint,
@@ -125,8 +131,9 @@ def _taken(config: TokenizerConfig) -> Tokenizers | None:
     return taken
 
 
-def _folder(path: Path, key: str) -> Path:
+def _folder(path: Path) -> Path:
     """Where the models lie: in a checkpoint's folder itself, or in a run's `tokenizer`."""
+    key = f"tokenizer.init_from (or training.init_from)={path}"
     require(path.is_dir(), f"{key} is no folder; give a run's or a checkpoint's")
     for folder in (path, path / "tokenizer"):
         if any((folder / name).is_file() for name in ("joint.model", "source.model")):
@@ -151,7 +158,7 @@ def _extend(old: Tokenizer, lines: Lines, config: TokenizerConfig, name: str) ->
         known = {piece.piece for piece in model.pieces}
         return [p for p in _learn(model, lines, settings, name) if p.piece not in known]
 
-    further = lacking(TokenizerKind.char, len(model.pieces) + n)
+    further = lacking(TokenizerKind.char, MANY)
     if len(further) > n:
         LOGGER.warning(
             "tokenizer.extra_pieces=%d is less than the %d characters of %s that have no piece; "
@@ -220,6 +227,11 @@ def _unigrams(
             if size >= largest:
                 break
         size = min(2 * size, largest)
+    if len(found) >= n:
+        LOGGER.warning(
+            "%d of tokenizer.extra_pieces=%d do not occur in the text: others are likelier",
+            *(n - len(occurring), n),
+        )
     occur = {piece.piece for piece in occurring}
     return [*occurring, *(piece for piece in found if piece.piece not in occur)]
 
@@ -284,10 +296,11 @@ def _learn_at_least(lines: Lines, config: TokenizerConfig) -> bytes:
 
 
 def _scores(found: Sequence[Any], model: Any) -> list[float]:
-    """The scores of the pieces `found` behind those of `model`.
+    """The scores of the pieces `found` behind those of `model`, whose own stay as they are.
 
-    Unigram: log-probabilities in a mixture of both texts in proportion to their pieces. BPE:
-    merges that come after all others.
+    BPE: merges that come after all others. Unigram: log-probabilities in the text they are learnt
+    from, less by the log of their share of all pieces, lest they displace the pieces of `model`
+    in texts of another kind; the probabilities of all pieces sum to more than 1.
     """
     if model.trainer_spec.model_type == proto.TrainerSpec.BPE:
         lowest = min(piece.score for piece in model.pieces)

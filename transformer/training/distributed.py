@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from transformer.config import ParallelConfig
 from transformer.errors import InputError, require
@@ -118,6 +119,17 @@ def answering() -> Iterator[None]:
         ) from error
 
 
+def meeting_point(timeout: timedelta) -> Any:
+    """Where processes leave their addresses for each other.
+
+    torchrun keeps one store over its restarts, in which the addresses of processes that have died
+    are still to be found; so each start has names of its own.
+    """
+    store, *_ = next(rendezvous("env://", timeout=timeout))
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return dist.PrefixStore(f"start {start}", store)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
     """The processes that torchrun started together with this one; only this one without torchrun.
@@ -146,7 +158,13 @@ def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
     on_gpu = device != "cpu" and torch.cuda.is_available()
     timeout = timedelta(minutes=config.timeout_minutes)
     with answering():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timeout)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            store=meeting_point(timeout),
+            rank=rank,
+            world_size=count,
+            timeout=timeout,
+        )
         control = dist.new_group(backend="gloo", timeout=timeout)
     try:
         yield Processes(rank, count, local_rank, control)

@@ -77,8 +77,9 @@ def match(old: Tokenizer, new: Tokenizer) -> Rows:
 
 
 def _open(path: str) -> Checkpoint:
+    folder = find_checkpoint(path, key="training.init_from")
     try:
-        return Checkpoint(find_checkpoint(path))
+        return Checkpoint(folder)
     except InputError as error:
         raise InputError(f"training.init_from={path} cannot be begun with: {error}") from error
 
