@@ -1,6 +1,6 @@
 """The settings of each command, as one object."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from transformer.config.data import DataConfig, PhrasebookConfig, check_language
@@ -74,9 +74,6 @@ class TrainSettings(PrepareSettings):
             f"training.patience={self.training.patience} ends training before "
             f"optim.plateau_patience={self.optim.plateau_patience} can lower the rate; raise it",
         )
-        if self.training.init_from is not None and not self.training.new_vocabulary:
-            source = self.tokenizer.init_from or self.training.init_from
-            self.tokenizer = replace(self.tokenizer, init_from=source)
         require(0 <= self.seed < 2**63, f"seed={self.seed} must lie in [0, 2**63)")
         require(self.run_dir != "", "run_dir is empty; give a folder, as in run_dir=runs/NAME")
         require(

@@ -83,8 +83,14 @@ class Place:
 
 
 def pieces_of(folder: RunFolder) -> TokenizerConfig:
-    """The settings of the tokenizer; a run that goes on takes its own pieces, not another's."""
-    config = folder.settings.tokenizer
+    """The settings of the tokenizer, with the place that its pieces are taken from, if any.
+
+    Weights to begin with come with their pieces. A run that goes on takes its own, so that it does
+    not depend on another folder.
+    """
+    training, config = folder.settings.training, folder.settings.tokenizer
+    if config.init_from is None and not training.new_vocabulary:
+        config = replace(config, init_from=training.init_from)
     if config.init_from is None or folder.settings_before() is None:
         return config
     return replace(config, init_from=str(folder.path / "tokenizer"), extra_pieces=0)

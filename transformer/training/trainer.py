@@ -155,17 +155,17 @@ class Trainer:
                 self.tracker.finish()  # before the last checkpoint, after which nothing is told
             if signal:
                 self._stop()
-            if self.number and self._is_due("validate_every") and not self.state.metrics:
+            if self.number and self._is_due(self.config.validate_every) and not self.state.metrics:
                 self._validate()
             minutes = self.config.checkpoint_minutes
             late = minutes is not None and self.now_s - self.saved_s >= 60 * minutes
-            if self.number and (self._is_due("checkpoint_every") or late):
+            if self.number and (self._is_due(self.config.checkpoint_every) or late):
                 self._save()
             self.writer.poll()
         return self._reached(self.now_s)
 
-    def _is_due(self, setting: str) -> bool:
-        return bool(self.number % getattr(self.config, setting) == 0)
+    def _is_due(self, every: int) -> bool:
+        return self.number % every == 0
 
     def _reached(self, elapsed_s: float) -> str | None:
         return reached(self.config, self.state.position, elapsed_s, self.state.standing.stale)
