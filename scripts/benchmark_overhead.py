@@ -25,13 +25,13 @@ from torch import nn
 from transformer.cli.compose import Composer
 from transformer.config import TrainSettings
 from transformer.device import autocast, choose_device, choose_precision, set_threads
+from transformer.signals import Signals
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.training.distributed import Processes
 from transformer.training.objective import batch_loss
 from transformer.training.optimizer import build_optimizers, set_rate
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
-from transformer.training.signals import Signals
 from transformer.training.start import Place, build_state, build_trainer
 from transformer.training.state import build_model
 from transformer.training.stream import UpdateBatches

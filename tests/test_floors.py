@@ -13,6 +13,7 @@ FLOORS = {
     "errors": 0,
     "config": 0,
     "device": 0,
+    "signals": 0,
     "text": 1,
     "model": 1,
     "search": 1,

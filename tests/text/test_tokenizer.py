@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from transformer.config import TextNormalization, TokenizerConfig, TokenizerKind
-from transformer.errors import InputError
+from transformer.errors import InputError, Stopped
 from transformer.text.tokenizer import (
     BOS_ID,
     EOS_ID,
@@ -225,3 +226,19 @@ def test_normalization_is_chosen_by_its_setting(pairs: Pairs) -> None:
 def test_text_from_which_nothing_can_be_learnt_is_an_input_error() -> None:
     with pytest.raises(InputError, match=r"^[^\n]*the text[^\n]*$"):
         train_tokenizers([(" ", " ")], TokenizerConfig(vocab_size=300))
+
+
+@pytest.mark.parametrize("kind", [Stopped, KeyboardInterrupt])
+def test_what_ends_the_walk_through_the_text_is_not_hidden_by_sentencepiece(
+    kind: type[BaseException],
+) -> None:
+    class Interrupted:
+        def __len__(self) -> int:
+            return 100
+
+        def __iter__(self) -> Iterator[tuple[str, str]]:
+            yield "a b c", "d e f"
+            raise kind("asked to end")
+
+    with pytest.raises(kind, match="asked to end"):
+        train_tokenizers(Interrupted(), TokenizerConfig(vocab_size=300))

@@ -118,6 +118,16 @@ def weights(settings: TrainSettings) -> dict[str, torch.Tensor]:
     return load_file(Path(settings.run_dir) / "checkpoints" / "last" / "model.safetensors")
 
 
+def assert_near(found: TrainSettings, expected: TrainSettings) -> None:
+    """The weights of two runs, but for the bias of keys, which changes no attention.
+
+    Its gradient is nothing but rounding, of which Adam makes steps as large as the rate.
+    """
+    for name, weight in weights(expected).items():
+        if not name.endswith("key_value.bias"):
+            torch.testing.assert_close(weights(found)[name], weight, rtol=0, atol=1e-6)
+
+
 def gradients(settings: TrainSettings, folder: Path, *, count: int, n: int) -> list[dict[str, Any]]:
     """Those of update `n`, as each of `count` processes has them."""
     save_settings(settings, folder / "settings.yaml")
@@ -148,8 +158,7 @@ def test_two_processes_train_what_one_does(
     train(alone)
     pair = change(settings, training__ema=0.9, run_dir=str(tmp_path / "pair"))
     texts = together(sharded(pair) if shard else pair, tmp_path)
-    for name, weight in weights(alone).items():
-        torch.testing.assert_close(weights(pair)[name], weight, rtol=0, atol=1e-6)
+    assert_near(pair, alone)
     one, two = (Checkpoint(Path(s.run_dir) / "checkpoints" / "last") for s in (alone, pair))
     assert two.metrics["loss"] == pytest.approx(one.metrics["loss"], abs=1e-6)
     file = "translations/valid.00000006.yy"
@@ -185,8 +194,7 @@ def test_a_run_goes_on_with_another_number_of_processes_and_shards(
     train(parts)
     one, two = (Checkpoint(Path(s.run_dir) / "checkpoints" / "last") for s in (alone, parts))
     assert one.training()["position"] == two.training()["position"]
-    for name, weight in weights(alone).items():
-        torch.testing.assert_close(weights(parts)[name], weight, rtol=0, atol=1e-6)
+    assert_near(parts, alone)
 
 
 @pytest.mark.parametrize("victim", [0, 1])

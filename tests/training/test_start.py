@@ -23,8 +23,8 @@ from transformer.config import (
     save_settings,
 )
 from transformer.errors import InputError, Stopped
+from transformer.signals import Signals
 from transformer.training import train
-from transformer.training.signals import Signals
 from transformer.training.validation import Validation, Validator
 from transformer.training.writer import CheckpointWriter
 

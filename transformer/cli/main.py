@@ -34,8 +34,9 @@ def entry_point() -> NoReturn:
         # A file's name need not be valid text.
         sys.stdout.reconfigure(errors="backslashreplace")
     status = main()
-    if status == INTERRUPTED:
-        # At once: without waiting for a checkpoint that is being written, which harms none.
+    if status in (INTERRUPTED, STOPPED):
+        # At once: without waiting for a checkpoint that is being written, which harms none, and
+        # before another signal can change the status.
         sys.stdout.flush()
         os._exit(status)
     sys.exit(status)

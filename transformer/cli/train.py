@@ -1,8 +1,14 @@
 """transformer train."""
 
+from typing import TYPE_CHECKING
+
 from transformer.cli.command import Command, emit
 from transformer.cli.console import is_first
 from transformer.config import TrainSettings
+from transformer.signals import immediate
+
+if TYPE_CHECKING:
+    from transformer.training import TrainingResult
 
 SHOWN = 5  # translations of the test split
 
@@ -12,17 +18,23 @@ def run(settings: TrainSettings) -> None:
 
     Of several processes the first does what follows the training.
     """
-    from transformer.evaluation import evaluate_run
-    from transformer.training import train
-    from transformer.training.signals import immediate
+    # Importing what trains takes seconds, in which a signal may come as well.
+    with immediate("before training"):
+        from transformer.training import train
 
-    result = train(settings)
-    if not is_first():
-        return
+        result = train(settings)
+    if is_first():
+        with immediate("before the test was done, with all of the training saved"):
+            _test(settings, result)
+
+
+def _test(settings: TrainSettings, result: "TrainingResult") -> None:
+    """Say how training ended, then translate and score the test split."""
+    from transformer.evaluation import evaluate_run
+
     metric = settings.training.metric.name
     emit(f"{result.update} updates; best validation {metric} {result.best:.2f}")
-    with immediate("before the test was done, with all of the training saved"):
-        evaluation = evaluate_run(settings)
+    evaluation = evaluate_run(settings)
     if evaluation is not None:
         emit(f"\n{evaluation.samples(SHOWN)}\n\n{evaluation.table()}")
     emit(

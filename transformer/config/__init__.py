@@ -22,7 +22,7 @@ from transformer.config.data import (
     HubConfig,
     PhrasebookConfig,
 )
-from transformer.config.mapping import from_mapping, load_settings, save_settings, to_mapping
+from transformer.config.mapping import from_mapping, load_settings, save_settings, shown, to_mapping
 from transformer.config.model import ModelConfig, Norm, Tying
 from transformer.config.optim import ENDING, OptimConfig, OptimKind, Schedule
 from transformer.config.search import LengthNormalization, SearchConfig
@@ -78,5 +78,6 @@ __all__ = [
     "from_mapping",
     "load_settings",
     "save_settings",
+    "shown",
     "to_mapping",
 ]

@@ -61,13 +61,16 @@ class CleaningConfig:
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """What all kinds of parallel text share."""
+    """What all kinds of parallel text share.
+
+    `batch_tokens` is Any, since a settings schema cannot say "whole number or auto".
+    """
 
     kind: DataKind
     source: str = ""  # language code of the text to translate from
     target: str = ""
-    # Padded tokens of a batch on its longer side; auto: the most that the GPU's memory holds.
-    # Any, since a settings schema cannot say "number or auto".
+    # Padded tokens of a batch on its longer side; a longer sentence stands alone. auto: the most
+    # that the GPU's memory holds, 4096 on the CPU.
     batch_tokens: Any = 4096
     workers: int = 0  # processes that make batches ahead of need; 0: none, the run does so itself
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)

@@ -116,7 +116,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not (typing.get_origin(hint) or hint):
-        raise InputError(f"{key}={_shown(value)} must be {expected(hint)}")
+        raise InputError(f"{key}={shown(value)} must be {expected(hint)}")
     if isinstance(value, list):
         (item,) = typing.get_args(hint)
         return [_convert(item, element, f"{key}[{i}]") for i, element in enumerate(value)]
@@ -132,10 +132,12 @@ _NAMES = {
 }
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as a user would write it."""
     if isinstance(value, Enum):
         return value.name
+    if isinstance(value, list):
+        return f"[{','.join(map(shown, value))}]"
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     return str(value)

@@ -138,7 +138,7 @@ class TrainingConfig:
     checkpoint_minutes: float | None = None  # a checkpoint also after so long without one
     keep_last: int = 5  # checkpoints
     keep_best: int = 1  # checkpoints
-    keep_every: int | None = None  # updates: checkpoints at multiples of it stay for good
+    keep_every: int | None = None  # updates: checkpoints saved at multiples of it stay for good
     keep_minutes: float | None = (
         None  # one checkpoint stays for good for each such time of training
     )

@@ -155,8 +155,19 @@ def learn(lines: Iterable[str], config: TokenizerConfig, *, fewer: bool = False)
     With `fewer`, a text that yields less than `config.vocab_size` pieces gives what it has.
     """
     model = io.BytesIO()
+    parts = Parts(lines)
+    try:
+        _learn(parts, model, config, fewer=fewer)
+    except RuntimeError:
+        if parts.raised is not None:
+            raise parts.raised from None
+        raise
+    return model.getvalue()
+
+
+def _learn(parts: "Parts", model: io.BytesIO, config: TokenizerConfig, *, fewer: bool) -> None:
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=_in_parts(lines),
+        sentence_iterator=iter(parts),
         model_writer=model,
         model_type=config.kind.value,
         vocab_size=config.vocab_size,
@@ -173,7 +184,6 @@ def learn(lines: Iterable[str], config: TokenizerConfig, *, fewer: bool = False)
         eos_id=EOS_ID,
         minloglevel=3,
     )
-    return model.getvalue()
 
 
 def n_required(message: str) -> int | None:
@@ -182,11 +192,22 @@ def n_required(message: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _in_parts(lines: Iterable[str]) -> Iterator[str]:
-    """The lines as SentencePiece takes them in whole, none skipped."""
-    for line in lines:
-        text = line.translate(_RESERVED)
-        yield from (text[start : start + _PART] for start in range(0, len(text), _PART))
+class Parts:
+    """Lines as SentencePiece takes them in whole, none skipped."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = lines
+        # What ended the walk, such as a signal: SentencePiece makes a RuntimeError of it.
+        self.raised: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for line in self.lines:
+                text = line.translate(_RESERVED)
+                yield from (text[start : start + _PART] for start in range(0, len(text), _PART))
+        except (Exception, KeyboardInterrupt) as error:
+            self.raised = error
+            raise
 
 
 def _explain(message: str, config: TokenizerConfig, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from transformer.config import ENDING, TrainSettings, to_mapping
+from transformer.config import ENDING, TrainSettings, shown, to_mapping
 
 # What may change when a run goes on: it alters only how many updates there are, where they are
 # computed, how much text goes into each, and what is measured and kept beside them.
@@ -59,7 +59,7 @@ def changes(before: TrainSettings, after: TrainSettings) -> list[str]:
 def _different(before: TrainSettings, after: TrainSettings) -> dict[str, str]:
     old, new = flatten(to_mapping(before)), flatten(to_mapping(after))
     return {
-        key: f"{key} was {old.get(key)}, now {new.get(key)}"
+        key: f"{key} was {shown(old.get(key))}, now {shown(new.get(key))}"
         for key in dict.fromkeys([*old, *new])
         if old.get(key) != new.get(key)
     }

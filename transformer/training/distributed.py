@@ -1,6 +1,7 @@
 """Several processes that train one model, as torchrun starts them."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,10 +113,11 @@ def answering() -> Iterator[None]:
     except (dist.DistError, RuntimeError) as error:
         if type(error) is not RuntimeError and not isinstance(error, dist.DistError):
             raise  # out of memory, say, which says nothing of the others
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        # Without the place in the library's source, and without its advice.
+        reason = re.sub(r"\[/\S*\] ", "", str(error)).strip().split(". ")[0]
         raise InputError(
-            f"another process of this run has ended or does not answer ({reason[:200]}); its own "
-            "message says why; run again to go on from the last checkpoint"
+            f"another process of this run has ended or does not answer ({reason[:120]}); its own "
+            "message, if it has one, says why; run again to go on from the last checkpoint"
         ) from error
 
 

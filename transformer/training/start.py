@@ -13,6 +13,7 @@ from transformer.checkpoint import Checkpoint
 from transformer.config import AUTO, ENDING, Precision, Resume, TokenizerConfig, TrainSettings
 from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
 from transformer.metrics import require_tokenizer
+from transformer.signals import Signals, watched
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.training.differences import changes
 from transformer.training.display import log_to, remembered
@@ -31,7 +32,6 @@ from transformer.training.optimizer import freeze
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
 from transformer.training.sharding import shard
-from transformer.training.signals import Signals, watched
 from transformer.training.state import RunState, build_model
 from transformer.training.stream import UpdateStream
 from transformer.training.trainer import Trainer, TrainingResult
@@ -214,6 +214,8 @@ def describe(state: RunState, stream: UpdateStream) -> None:
         100 * stream.padding_share(),
     )
     config, optim = state.settings.training, state.settings.optim
+    if data.train.aligned and not config.alignment.weight:
+        logger.warning("data.alignment has no effect at training.alignment.weight=0")
     sooner = [
         name
         for name in ("max_epochs", "max_minutes", "patience")

@@ -12,9 +12,9 @@ from transformer.checkpoint import Checkpoint, list_checkpoints
 from transformer.config import FaultAction
 from transformer.device import lower_precision
 from transformer.errors import InputError
+from transformer.signals import Signals
 from transformer.training.limits import reached, share_done
 from transformer.training.run import RunFolder
-from transformer.training.signals import Signals
 from transformer.training.state import RunState
 from transformer.training.stream import UpdateBatches, UpdateStream
 from transformer.training.tracking import SilentTracker, Tracker

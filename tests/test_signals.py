@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from transformer.errors import Stopped
-from transformer.training.signals import ASKING, Signals, handled, immediate, watched
+from transformer.signals import ASKING, Signals, handled, immediate, watched
 
 
 @contextmanager
