@@ -2,11 +2,15 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 # Before torch and its kin are imported: they read these once. Child processes inherit them.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# A shell lets what it starts in the background ignore Ctrl-C; tests send it, to children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 import torch
