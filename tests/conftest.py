@@ -9,14 +9,14 @@ from collections.abc import Iterator
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# A shell lets what it starts in the background ignore Ctrl-C; tests send it, to children too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 import pytest
 import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+
+# A shell lets what it starts in the background ignore Ctrl-C; tests send it, to children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine stalls now and then; a slow test is for pytest's own timeout.
 settings.register_profile("no deadline", deadline=None)
