@@ -22,6 +22,7 @@ from statistics import median
 import torch
 from torch import nn
 
+from transformer.checkpoint import build_model
 from transformer.cli.compose import Composer
 from transformer.config import TrainSettings
 from transformer.device import autocast, choose_device, choose_precision, set_threads
@@ -33,7 +34,6 @@ from transformer.training.optimizer import build_optimizers, set_rate
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
 from transformer.training.start import Place, build_state, build_trainer
-from transformer.training.state import build_model
 from transformer.training.stream import UpdateBatches
 from transformer.training.trainer import Trainer
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformer.config import AlignmentConfig, TrainSettings
 from transformer.errors import InputError
 from transformer.model import Transformer
-from transformer.model.attention import Attention, KeyValue
+from transformer.model.attention import Attention, KeyValue, attention_weights
 from transformer.text.batching import Batch
 from transformer.text.dataset import prepare_data
 from transformer.training.alignment import (
@@ -60,7 +60,9 @@ def layer_weights(model: Transformer, batch: Batch, layer: int) -> Tensor:
     original = attention.forward
 
     def forward(x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
-        found.append(attention.weights(x, memory, mask).mean(1))
+        found.append(
+            attention_weights(attention.heads(attention.query(x)), memory.key, mask).mean(1)
+        )
         return original(x, memory, mask)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -47,7 +47,7 @@ from transformer.text.dataset import prepare_data
 from transformer.training.distributed import joined
 from transformer.training.objectives import build_objective
 from transformer.training.sharding import shard, whole
-from transformer.training.state import build_model
+from transformer.checkpoint import build_model
 from transformer.training.stream import Position, UpdateStream
 from transformer.training.update import Updater
 

@@ -12,6 +12,7 @@ from transformer.checkpoint.folder import (
 from transformer.checkpoint.load import (
     Checkpoint,
     DamagedError,
+    build_model,
     load_weights,
     model_weights,
     require_fitting,
@@ -39,6 +40,7 @@ __all__ = [
     "DamagedError",
     "average",
     "best_first",
+    "build_model",
     "find_checkpoint",
     "keep_checkpoints",
     "link_checkpoint",

@@ -61,12 +61,7 @@ class Checkpoint:
 
     def model(self, device: torch.device) -> Transformer:
         """The model with its weights, in evaluation mode."""
-        model = Transformer(
-            self.settings.model,
-            source_vocab_size=self.tokenizers.source.vocab_size,
-            target_vocab_size=self.tokenizers.target.vocab_size,
-            pad_id=PAD_ID,
-        )
+        model = build_model(self.settings, self.tokenizers)
         load_weights(model, self.weights())
         return model.to(device).eval()
 
@@ -84,6 +79,16 @@ class Checkpoint:
             first = (str(error).splitlines() or [repr(error)])[0]
             raise DamagedError(f"{file} is damaged: {first}") from error
         return state
+
+
+def build_model(settings: TrainSettings, tokenizers: Tokenizers) -> Transformer:
+    """A model with fresh weights, drawn from torch's generator."""
+    return Transformer(
+        settings.model,
+        source_vocab_size=tokenizers.source.vocab_size,
+        target_vocab_size=tokenizers.target.vocab_size,
+        pad_id=PAD_ID,
+    )
 
 
 def model_weights(model: Transformer) -> dict[str, Tensor]:

@@ -59,13 +59,6 @@ class Attention(nn.Module):
         )
         return self.output(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
-    def weights(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
-        """How much of each value `forward` gathers, without dropout: [B, H, T, S], sums of 1.
-
-        In fp32, or in fp64 where the model is.
-        """
-        return attention_weights(self.heads(self.query(x)), memory.key, mask)
-
     def heads(self, query: Tensor) -> Tensor:
         """[B, T, D] cut into heads: [B, H, T, C]."""
         heads: Tensor = query.unflatten(-1, (self.n_heads, -1))  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from transformer.checkpoint import Checkpoint, find_checkpoint, load_weights
-from transformer.config import ModelConfig, TrainSettings, to_mapping
+from transformer.config import ModelConfig, TrainSettings, shown, to_mapping
 from transformer.errors import InputError, require
 from transformer.model import Transformer
 from transformer.text.tokenizer import UNK_ID, Tokenizer, Tokenizers
@@ -87,7 +87,7 @@ def _open(path: str) -> Checkpoint:
 def _check_shape(old: ModelConfig, settings: TrainSettings) -> None:
     theirs, ours = to_mapping(old), to_mapping(settings.model)
     different = [
-        f"model.{key}={_shown(theirs[key])}, not {_shown(ours[key])}"
+        f"model.{key}={shown(theirs[key])}, not {shown(ours[key])}"
         for key in SHAPE
         if theirs[key] != ours[key]
     ]
@@ -96,10 +96,6 @@ def _check_shape(old: ModelConfig, settings: TrainSettings) -> None:
         f"training.init_from={settings.training.init_from} has {'; '.join(different)}; set them "
         "alike",
     )
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _count(rows: Rows) -> str:

@@ -17,7 +17,7 @@ from transformer.training.update import Updater
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_GPU = 4096  # the CPU does not tell when its memory runs out, and gains nothing from more
+WITHOUT_GPU = 4096  # the CPU does not tell when its memory runs out
 FIRST = 4096
 FEWEST_BATCHES = 50  # of an epoch and a process
 N_BISECTIONS = 3
@@ -80,10 +80,10 @@ def find_batch_tokens(
 def typical_lengths(source: Lengths, target: Lengths) -> list[int]:
     """The lengths of a short, a middling and the longest pair: which of them needs most differs."""
     longest = torch.maximum(torch.from_numpy(source), torch.from_numpy(target)).double()
-    quantiles = torch.tensor([0.05, 0.5, 1.0], dtype=torch.float64)
+    quantiles = torch.tensor([0.05, 0.5], dtype=torch.float64)
     sample = longest[:: max(1, len(longest) // 100_000)]  # torch.quantile takes no more
     found = torch.quantile(sample, quantiles).long().tolist()
-    return sorted({*map(int, found[:2]), int(longest.max())})
+    return sorted({*map(int, found), int(longest.max())})
 
 
 def full_batch(batch_tokens: int, length: int, vocab_size: int, aligned: bool = False) -> Batch:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from transformer.checkpoint import Checkpoint
+from transformer.checkpoint import Checkpoint, build_model
 from transformer.config import AUTO, ENDING, Precision, Resume, TokenizerConfig, TrainSettings
 from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
 from transformer.metrics import require_tokenizer
@@ -32,7 +32,7 @@ from transformer.training.optimizer import freeze
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
 from transformer.training.sharding import shard
-from transformer.training.state import RunState, build_model
+from transformer.training.state import RunState
 from transformer.training.stream import UpdateStream
 from transformer.training.trainer import Trainer, TrainingResult
 from transformer.training.update import Updater

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transformer.checkpoint import Checkpoint, Contents
+from transformer.checkpoint import Checkpoint, Contents, build_model
 from transformer.config import Precision, TrainSettings
 from transformer.device import choose_precision
 from transformer.errors import require
 from transformer.model import Transformer
 from transformer.text.dataset import PreparedData
-from transformer.text.tokenizer import PAD_ID, Tokenizers
 from transformer.training.distributed import Processes
 from transformer.training.ema import Ema
 from transformer.training.faults import Monitor
@@ -26,16 +25,6 @@ from transformer.training.update import Updater
 logger = logging.getLogger(__name__)
 
 FORMAT = 2  # of training.pt
-
-
-def build_model(settings: TrainSettings, tokenizers: Tokenizers) -> Transformer:
-    """A model with fresh weights, drawn from torch's generator."""
-    return Transformer(
-        settings.model,
-        source_vocab_size=tokenizers.source.vocab_size,
-        target_vocab_size=tokenizers.target.vocab_size,
-        pad_id=PAD_ID,
-    )
 
 
 @dataclass
