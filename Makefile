@@ -28,7 +28,7 @@ format: .venv/complete  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: .venv/complete  ## measure the speed of training beside a plain PyTorch loop
+bench: .venv/complete  ## measure the speed of training beside other systems
 	$(BIN)/python scripts/benchmark_training.py
 
 clean:  ## remove the environment and what tools left behind; keeps runs/

@@ -1,215 +1,327 @@
-"""Training speed beside a plain loop over torch.nn.Transformer: same shape, batches and threads.
+"""Training speed beside other systems: the same shape, batches, precision and threads.
 
-The two take turns on the same batches, so that a machine whose speed drifts favours neither.
-Speed is in real target tokens a second (EOS counted, padding not); the ratio is of the medians.
+Each contender is a process of its own. They take turns on the same batches, so that a machine
+whose speed drifts favours none. Speed is in real tokens a second (EOS counted, padding not); the
+ratio is the median over the rounds of a contender's speed over the project's on the same batches.
 
-    python scripts/benchmark_training.py                          # the embedded corpus
+    python scripts/benchmark_training.py                      # drawn lengths and ids
     python scripts/benchmark_training.py --train DIR/train --source en --target de
+    python scripts/benchmark_training.py --variant compiled:training.compile=true
+    python scripts/benchmark_training.py --baselines marian --python marian=ENV/bin/python
 """
 
 import argparse
 import json
-import math
-import platform
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import islice
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from transformer.config import (
-    DataConfig,
-    FilesConfig,
-    ModelConfig,
-    Norm,
-    OptimConfig,
-    PhrasebookConfig,
-    Precision,
-    TokenizerConfig,
+from measuring import (
+    Contender,
+    LeftOutError,
+    add_corpus_arguments,
+    append_row,
+    environment,
+    matmul_rate,
+    read_batches,
+    read_rows,
+    training_flops,
 )
+
+from transformer.cli.compose import Composer
+from transformer.config import ModelConfig, Precision, TrainSettings, to_mapping
 from transformer.device import choose_device, choose_precision, set_threads
-from transformer.model import Transformer
-from transformer.model.positions import sinusoids
-from transformer.text.batching import Batch, make_loader, plan_epoch
-from transformer.text.dataset import prepare_data
+from transformer.errors import InputError, require
+from transformer.text.batching import Batch
 from transformer.text.tokenizer import PAD_ID
-from transformer.training.objective import batch_loss
-from transformer.training.schedule import build_schedule
-from transformer.training.stream import Position, UpdateBatches, Work
-from transformer.training.update import Updater, padded_size
 
-Step = Callable[[Batch], None]  # one update
+PROJECT = "transformer-mt"
+BASELINES = {"plain": "torch.nn.Transformer", "marian": "MarianMT", "joey": "JoeyNMT"}
+# What every system does alike; `baselines.loop` has the same numbers.
+ALIKE = [
+    *("model.dropout=0.1", "model.embedding_dropout=0.1", "training.label_smoothing=0.1"),
+    *("optim.kind=adam", "optim.lr=1e-4", "optim.schedule=constant", "optim.warmup=0"),
+]
 
-
-class PlainTransformer(nn.Module):
-    """torch.nn.Transformer with tied embeddings; drops out where the project does."""
-
-    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocab_size, config.d_model)
-        nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
-        self.transformer = nn.Transformer(
-            config.d_model,
-            config.n_heads,
-            config.encoder_layers,
-            config.decoder_layers,
-            config.d_feed_forward,
-            config.dropout,
-            batch_first=True,
-            norm_first=config.norm is Norm.pre,
-        )
-        for module in self.transformer.modules():
-            if isinstance(module, nn.MultiheadAttention):
-                module.dropout = config.attention_dropout
-            if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-                module.dropout.p = config.feed_forward_dropout
-        self.positions = nn.Buffer(sinusoids(512, config.d_model).float())
-        self.dropout = nn.Dropout(config.embedding_dropout)
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        """[B, T] to [B, T, D]."""
-        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
-        return self.dropout(x + self.positions[: tokens.shape[1]])  # type: ignore[no-any-return]
-
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Logits [B, T, V]."""
-        padding = source == PAD_ID
-        causal = nn.Transformer.generate_square_subsequent_mask(target.shape[1], source.device)
-        hidden = self.transformer(
-            self.embed(source),
-            self.embed(target),
-            tgt_mask=causal,
-            tgt_is_causal=True,
-            src_key_padding_mask=padding,
-            memory_key_padding_mask=padding,
-        )
-        return F.linear(hidden, self.embedding.weight)
+Ids = list[tuple[list[list[int]], list[list[int]]]]  # of each batch: sources and targets
 
 
-def plain_step(config: ModelConfig, vocab_size: int, device: torch.device) -> Step:
-    """An update as a plain loop does it, in fp32."""
-    model = PlainTransformer(config, vocab_size).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-9)
+@dataclass
+class Measured:
+    """A contender, and what it was found to do."""
 
-    def step(batch: Batch) -> None:
-        batch = batch.to(device)
-        logits = model(batch.source, batch.target).flatten(0, 1)
-        labels = batch.labels.flatten()
-        loss = F.cross_entropy(logits, labels, ignore_index=PAD_ID, label_smoothing=0.1)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-    return step
+    contender: Contender
+    model: ModelConfig
+    seconds: list[float] = field(default_factory=list)  # of each round
+    padded: int = 0  # tokens of all rounds, padding included
+    words: dict[str, Any] = field(default_factory=dict)
 
 
-def project_step(
-    config: ModelConfig, vocab_size: int, device: torch.device, precision: Precision
-) -> Step:
-    """An update as the project does it."""
-    model = Transformer(
-        config, source_vocab_size=vocab_size, target_vocab_size=vocab_size, pad_id=PAD_ID
-    )
-    optim = OptimConfig(lr=1e-4)
-    objective = partial(batch_loss, smoothing=0.1)
-    updater = Updater(model.to(device), objective, optim, build_schedule(optim, 1000), precision)
-    rows = np.arange(0)
+@dataclass(frozen=True)
+class Round:
+    """The batches of a turn: their numbers, and the lengths of their sentences."""
 
-    def step(batch: Batch) -> None:
-        counts = batch.n_source_tokens, batch.n_target_tokens, padded_size(batch)
-        updater.update(UpdateBatches([Work(batch, rows, seed=1)], *counts, Position(1), 0.0))
-
-    return step
-
-
-def speed(step: Step, batches: Sequence[Batch], device: torch.device) -> float:
-    """Real target tokens a second."""
-    started = time.perf_counter()
-    for batch in batches:
-        step(batch)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return sum(b.n_target_tokens for b in batches) / (time.perf_counter() - started)
+    numbers: list[int]
+    source_lengths: list[int]
+    target_lengths: list[int]
 
 
 def main() -> None:
-    """Measure, and print one JSON line."""
+    """Measure, and print a table and one JSON line."""
     arguments = parse()
-    torch.manual_seed(1)
-    set_threads(arguments.threads)
+    try:
+        row = measure(arguments)
+        if arguments.json:
+            append_row(arguments.json, row)
+    except InputError as error:
+        sys.exit(str(error))
+    print(table(row))
+    print(json.dumps(row))
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is to be known of this run."""
+    if arguments.json:
+        read_rows(arguments.json)  # what is wrong with it shows before hours of measuring
     device = choose_device(arguments.device)
     precision = choose_precision(Precision[arguments.precision], device)
-    config = ModelConfig(
-        encoder_layers=3,
-        decoder_layers=3,
-        d_model=256,
-        d_feed_forward=1024,
-        n_heads=4,
-        norm=Norm.pre,
-    )
-    batches, vocab_size = read_batches(arguments)
-    steps = {
-        "transformer-mt": project_step(config, vocab_size, device, precision),
-        "torch.nn.Transformer": plain_step(config, vocab_size, device),
-    }
-    for step in steps.values():
-        speed(step, batches[:2], device)
-    speeds: dict[str, list[float]] = {name: [] for name in steps}
-    for start in range(0, len(batches), arguments.updates):
-        for name, step in steps.items():
-            speeds[name].append(speed(step, batches[start : start + arguments.updates], device))
-    ours, plain = (median(values) for values in speeds.values())
-    print(
-        json.dumps(
-            {
-                "target_tokens_per_s": {
-                    name: [round(v) for v in values] for name, values in speeds.items()
-                },
-                "ratio": round(ours / plain, 3),
-                "precision": precision.name,
-                "device": str(device),
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "processor": platform.processor() or platform.machine(),
-            }
+    set_threads(arguments.threads)
+    n_batches = arguments.warmup + arguments.rounds * arguments.updates
+    batches, vocab_size = read_batches(arguments, n_batches)
+    ids = [ids_of(batch) for batch in batches]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        overrides = [
+            *(f"model={arguments.model}", f"device={device}", f"precision={precision.name}"),
+            *(f"threads={arguments.threads}", f"run_dir={folder / 'run'}", *ALIKE),
+            *arguments.set,
+        ]
+        variants = variants_of(overrides, arguments.variant)
+        base = settings_of(overrides).model
+        task = {
+            "model": to_mapping(base),
+            "vocab_size": vocab_size,
+            "device": str(device),
+            "precision": precision.name,
+            "threads": arguments.threads,
+            "warmup": arguments.warmup,
+            "batches": ids,
+        }
+        file = folder / "task.json"
+        file.write_text(json.dumps(task), encoding="utf-8")
+        measured = [
+            start(stack, name, ["project", str(file), *own], settings_of(own).model)
+            for name, own in variants
+        ]
+        measured += start_baselines(stack, arguments, file, base)
+        rounds = rounds_of(ids, arguments)
+        rates = [matmul_rate(device, precision)]
+        take_turns(measured, rounds)
+        rates.append(matmul_rate(device, precision))
+        for one in measured:
+            one.words = one.contender.start | one.contender.close()
+    found = environment(device) | {"precision": precision.name, "command": sys.argv[1:]}
+    found |= {"matmul_gflops": [round(rate / 1e9, 1) for rate in rates]}
+    contenders = contenders_row(measured, rounds, vocab_size, median(rates))
+    return {"benchmark": "training", **found, "contenders": contenders}
+
+
+def ids_of(batch: Batch) -> tuple[list[list[int]], list[list[int]]]:
+    """Sources and targets of a batch as ids, with EOS and without padding."""
+    sides = [[row[row != PAD_ID].tolist() for row in side] for side in (batch.source, batch.labels)]
+    return sides[0], sides[1]
+
+
+def settings_of(overrides: Sequence[str]) -> TrainSettings:
+    """The settings of the project with `overrides`; InputError for what is wrong in them."""
+    return cast(TrainSettings, Composer("train", TrainSettings).settings(overrides))
+
+
+def variants_of(overrides: Sequence[str], texts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The project and its variants, each with its overrides, which are checked."""
+    found = [(PROJECT, list(overrides))]
+    for text in texts:
+        name, colon, own = text.partition(":")
+        require(
+            bool(name and colon and own),
+            f"--variant {text} is not NAME:OVERRIDE,OVERRIDE as in packed:training.packing=true",
         )
+        found.append((f"{PROJECT} {name}", [*overrides, *own.split(",")]))
+    names = [name for name, _ in found]
+    require(len(set(names)) == len(names), "two of --variant have one name; give each its own")
+    for _, texts_of_one in found:
+        settings_of(texts_of_one)
+    return found
+
+
+def start(
+    stack: ExitStack,
+    name: str,
+    module: Sequence[str],
+    model: ModelConfig,
+    python: str = sys.executable,
+) -> Measured:
+    """The contender `name`, warmed up; `module` is the one that runs, and its arguments."""
+    contender = Contender(name, [python, "-m", f"baselines.{module[0]}", *module[1:]])
+    stack.callback(contender.kill)
+    return Measured(contender, model)
+
+
+def start_baselines(
+    stack: ExitStack, arguments: argparse.Namespace, file: Path, model: ModelConfig
+) -> list[Measured]:
+    """Those of the baselines asked for that can take part; the others are named."""
+    pythons = pythons_of(arguments.python)
+    found = []
+    for name in chosen(arguments.baselines):
+        python = pythons.get(name, sys.executable)
+        try:
+            found.append(start(stack, BASELINES[name], [name, str(file)], model, python))
+        except LeftOutError as error:
+            print(error)
+    return found
+
+
+def chosen(text: str) -> list[str]:
+    """The baselines that `--baselines` names."""
+    names = {"all": list(BASELINES), "none": []}.get(text, text.split(","))
+    unknown = [name for name in names if name not in BASELINES]
+    require(
+        not unknown,
+        f"--baselines={text}: there is no {', '.join(unknown)}; give all, none, or some of "
+        f"{','.join(BASELINES)}",
     )
+    return names
+
+
+def pythons_of(texts: Sequence[str]) -> dict[str, str]:
+    """The interpreter of each baseline that `--python` names."""
+    found = dict(text.partition("=")[::2] for text in texts)
+    for name, path in found.items():
+        require(
+            name in BASELINES and Path(path).is_file(),
+            f"--python {name}={path} is not NAME=INTERPRETER with a name of "
+            f"{','.join(BASELINES)} and a file",
+        )
+    return found
+
+
+def rounds_of(ids: Ids, arguments: argparse.Namespace) -> list[Round]:
+    """The batches of each round, after those of the warm-up."""
+    found = []
+    for first in range(arguments.warmup, len(ids), arguments.updates):
+        numbers = list(range(first, first + arguments.updates))
+        lengths = [[len(row) for n in numbers for row in ids[n][side]] for side in (0, 1)]
+        found.append(Round(numbers, *lengths))
+    return found
+
+
+def take_turns(measured: Sequence[Measured], rounds: Sequence[Round]) -> None:
+    """Let each contender make the updates of a round before any begins the next.
+
+    Each round begins with another one.
+    """
+    for number, batches in enumerate(rounds):
+        first = number % len(measured)
+        for one in [*measured[first:], *measured[:first]]:
+            found = one.contender.turn({"batches": batches.numbers})
+            one.seconds.append(found["seconds"])
+            one.padded += found["n_padded_tokens"]
+
+
+def contenders_row(
+    measured: Sequence[Measured], rounds: Sequence[Round], vocab_size: int, rate: float
+) -> dict[str, dict[str, Any]]:
+    """The figures of each contender; the first one is what the others are compared with."""
+    first = measured[0].seconds
+    return {
+        one.contender.name: figures(one, rounds, vocab_size, rate)
+        | {"ratio": round(median(a / b for a, b in zip(first, one.seconds, strict=True)), 4)}
+        for one in measured
+    }
+
+
+def figures(one: Measured, rounds: Sequence[Round], vocab_size: int, rate: float) -> dict[str, Any]:
+    """What one contender was measured to do; `rate` is that of matrix products, in FLOP/s."""
+    source = [sum(batches.source_lengths) for batches in rounds]
+    target = [sum(batches.target_lengths) for batches in rounds]
+    bound = [  # seconds that the matrix products alone would take
+        training_flops(one.model, vocab_size, batches.source_lengths, batches.target_lengths) / rate
+        for batches in rounds
+    ]
+    pairs = list(zip(bound, one.seconds, strict=True))
+    speeds = [[n / s for n, s in zip(side, one.seconds, strict=True)] for side in (source, target)]
+    n_updates = len(rounds[0].numbers)
+    return {
+        "source_tokens_per_s": round(median(speeds[0])),
+        "target_tokens_per_s": round(median(speeds[1])),
+        "matmul_share": round(median(b / s for b, s in pairs), 4),
+        "outside_ms": round(median((s - b) / n_updates * 1000 for b, s in pairs), 2),
+        "update_ms": round(median(one.seconds) / n_updates * 1000, 2),
+        "padding_share": round(1 - (sum(source) + sum(target)) / one.padded, 4),
+        "source_rounds": [round(speed) for speed in speeds[0]],
+        "target_rounds": [round(speed) for speed in speeds[1]],
+        **one.words,
+    }
+
+
+def table(row: Mapping[str, Any]) -> str:
+    """The figures for people, in Markdown."""
+    titles = [
+        *("contender", "source tokens/s", "target tokens/s", "ratio", "of matrix-product rate"),
+        *("outside, ms an update", "padding", "peak memory, MB", "first update, s"),
+    ]
+    lines = [f"| {' | '.join(titles)} |", f"|---|{'--:|' * (len(titles) - 1)}"]
+    for name, found in row["contenders"].items():
+        cells = [
+            *(f"{found['source_tokens_per_s']:,}", f"{found['target_tokens_per_s']:,}"),
+            *(f"{found['ratio']:.3f}", f"{100 * found['matmul_share']:.1f} %"),
+            *(f"{found['outside_ms']:,.1f}", f"{100 * found['padding_share']:.1f} %"),
+            *(f"{found['peak_memory'] / 1e6:,.0f}", f"{found['first_update_s']:.1f}"),
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name, found in row["contenders"].items():
+        lines += [
+            f"{name}, {side} tokens/s of each round: {found[f'{side}_rounds']}"
+            for side in ("source", "target")
+        ]
+        lines += [f"{name} {found['differs']}"] if "differs" in found else []
+    rates = " and ".join(f"{rate:,}" for rate in row["matmul_gflops"])
+    return "\n".join([*lines, f"matrix products before and after: {rates} GFLOP/s"])
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--train", help="stem of two text files; default: the phrasebook")
-    parser.add_argument("--source", default="en")
-    parser.add_argument("--target", default="de")
-    parser.add_argument("--vocab-size", type=int)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--updates", type=int, default=5, help="of each before the other's turn")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
+    add_corpus_arguments(parser)
+    parser.add_argument("--model", default="small", help="a file of configs/model")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="fp32", choices=[p.name for p in Precision])
+    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--warmup", type=positive, default=3, help="updates before the first round")
+    parser.add_argument("--updates", type=positive, default=5, help="of each contender's turn")
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--set", action="append", default=[], metavar="OVERRIDE")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME:OVERRIDE,OVERRIDE")
+    parser.add_argument(
+        "--baselines", default="all", help="all, none, or some of plain,marian,joey"
+    )
+    parser.add_argument("--python", action="append", default=[], metavar="BASELINE=INTERPRETER")
+    parser.add_argument("--json", type=Path, help="file to add a row to")
     return parser.parse_args()
 
 
-def read_batches(arguments: argparse.Namespace) -> tuple[list[Batch], int]:
-    """Batches of the corpus in training order, and the size of its vocabulary."""
-    languages = {"source": arguments.source, "target": arguments.target}
-    data: DataConfig = PhrasebookConfig(**languages)
-    if arguments.train:
-        data = FilesConfig(**languages, train=arguments.train, valid=arguments.train)
-    size = arguments.vocab_size or (8000 if arguments.train else 1500)
-    prepared = prepare_data(data, TokenizerConfig(vocab_size=size))
-    lengths = prepared.train.source_lengths, prepared.train.target_lengths
-    plan = plan_epoch(*lengths, arguments.batch_tokens, seed=1, epoch=0)
-    n_batches = arguments.updates * arguments.rounds
-    return list(islice(make_loader(prepared.train, plan), n_batches)), size
+def positive(text: str) -> int:
+    """The whole number `text`, at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return number
 
 
 if __name__ == "__main__":

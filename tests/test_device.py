@@ -1,5 +1,8 @@
 """Choices of device and arithmetic."""
 
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -115,3 +118,27 @@ def test_threads_are_set_only_where_asked_for() -> None:
     assert torch.get_num_threads() == 2
     set_threads(None)
     assert torch.get_num_threads() == 2
+
+
+FREED = """
+import resource
+from transformer.device import keep_freed_memory
+import torch
+if {kept}:
+    keep_freed_memory()
+for _ in range(20):
+    torch.ones(2**24)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_used_again_as_it_is() -> None:
+    plain, kept = (
+        int(subprocess.check_output([sys.executable, "-c", FREED.format(kept=kept)]))
+        for kept in (False, True)
+    )
+    assert kept < plain / 10

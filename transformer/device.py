@@ -1,5 +1,6 @@
 """Where and in which arithmetic a model runs."""
 
+import ctypes
 import logging
 import os
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from transformer.errors import InputError, require
 
 logger = logging.getLogger(__name__)
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
 
@@ -62,8 +64,23 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed tensors for the next ones.
+
+    Otherwise it gives large ones back, and the system zeroes each of their pages again at the next
+    use. Does nothing where the library is not glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    mallopt(M_MMAP_MAX, 0)  # nothing in a mapping of its own, which ends with the tensor
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # bytes at the end that stay
+
+
 def set_threads(threads: int | None) -> None:
-    """Let torch use that many threads of the CPU; None leaves its own choice."""
+    """Let torch use that many threads of the CPU, None: its own choice; and keep freed memory."""
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
 

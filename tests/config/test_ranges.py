@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from transformer.config import (
+    AlignmentConfig,
     AverageSettings,
     CleaningConfig,
+    DistillationConfig,
     EvaluateSettings,
     FilesConfig,
     HubConfig,
     ModelConfig,
     OptimConfig,
+    ParallelConfig,
     PhrasebookConfig,
     SearchConfig,
     TokenizerConfig,
@@ -21,6 +24,10 @@ from transformer.config import (
     TranslateSettings,
 )
 from transformer.errors import InputError
+
+GUIDED, TAUGHT = AlignmentConfig(weight=0.1), DistillationConfig(teacher="runs/a")
+SHARDED, PACKED = ParallelConfig(shard=True), TrainingConfig(packing=True)
+DROPPING = ModelConfig(attention_dropout=0.1)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +42,13 @@ from transformer.errors import InputError
         (OptimConfig, {"beta2": 1.0}, "optim.beta2=1.0"),
         (OptimConfig, {"clip_norm": 0.0}, "optim.clip_norm=0.0"),
         (TrainingConfig, {"max_updates": 0}, "training.max_updates=0"),
+        (TrainingConfig, {"packing": True, "rdrop": 1.0}, "packing=true does not go with"),
+        (TrainingConfig, {"packing": True, "alignment": GUIDED}, "alignment.weight above 0"),
+        (TrainingConfig, {"packing": True, "distillation": TAUGHT}, "distillation.teacher"),
+        (TrainingConfig, {"compile": True, "parallel": SHARDED}, "compile=true does not go with"),
+        (TrainSettings, {"training": PACKED, "model": DROPPING}, "model.attention_dropout=0.1"),
+        (ParallelConfig, {"bucket_mb": 0.0}, "training.parallel.bucket_mb=0.0"),
+        (PhrasebookConfig, {"prefetch": -1}, "data.prefetch=-1"),
         (TrainingConfig, {"max_minutes": 0.0}, "training.max_minutes=0.0"),
         (TrainingConfig, {"label_smoothing": 1.0}, "training.label_smoothing=1.0"),
         (TrainingConfig, {"keep_best": -1}, "training.keep_best=-1"),

@@ -19,11 +19,11 @@ from transformer.training.update import Updater
 def die_at(number: int, sent: signal.Signals) -> None:
     update = Updater.update
 
-    def updated(self: Updater, batches: Any) -> Any:
+    def updated(self: Updater, batches: Any, flags: Any) -> Any:
         if batches.position.update == number:
             Path(os.environ["HARM_FILE"]).touch()
             os.kill(os.getpid(), sent)
-        return update(self, batches)
+        return update(self, batches, flags)
 
     Updater.update = updated  # type: ignore[method-assign,assignment]
 

@@ -224,12 +224,12 @@ def test_a_disk_that_is_full_for_long_costs_checkpoints_and_curves_but_no_update
     trouble = full(Path(settings.run_dir))
     update = Updater.update
 
-    def updated(self: Updater, batches: Any) -> Any:
+    def updated(self: Updater, batches: Any, flags: Any) -> Any:
         if batches.position.update == 6:
             trouble.__enter__()
         if batches.position.update == 13:
             trouble.__exit__(None, None, None)
-        return update(self, batches)
+        return update(self, batches, flags)
 
     monkeypatch.setattr(Updater, "update", updated)
     train(settings)

@@ -19,7 +19,7 @@ from transformer.text.batching import Batch
 from transformer.training import start, train
 from transformer.training.objective import TokenLoss
 from transformer.training.stream import UpdateBatches
-from transformer.training.update import Updater, UpdateResult
+from transformer.training.update import Flags, Updater, UpdateResult
 
 Bad = Callable[[Updater, int], bool]  # whether the first batch of an update is
 
@@ -104,19 +104,21 @@ def test_an_update_that_is_not_finite_is_skipped_counted_and_told(
 
     step = Updater._step
 
-    def no_step(self: Updater, lr: float, skipped: torch.Tensor) -> None:
+    def no_step(
+        self: Updater, lr: float, factor: torch.Tensor | None, skipped: torch.Tensor
+    ) -> None:
         if current == 7:
             self.model.zero_grad(set_to_none=True)
         else:
-            step(self, lr, skipped)
+            step(self, lr, factor, skipped)
 
     current = 0
     update = Updater.update
 
-    def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
+    def updated(self: Updater, batches: UpdateBatches, flags: Flags) -> UpdateResult:
         nonlocal current
         current = batches.position.update
-        return update(self, batches)
+        return update(self, batches, flags)
 
     monkeypatch.setattr(Updater, "_step", no_step)
     monkeypatch.setattr(Updater, "update", updated)

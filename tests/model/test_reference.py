@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from transformer.config import Norm
 from transformer.model import Transformer
-from transformer.model.attention import Attention
+from transformer.model.attention import CrossAttention, SelfAttention
 from transformer.model.layers import DecoderLayer, EncoderLayer, FeedForward, PostNorm
 
 D, F, PAD = 16, 24, 0
@@ -19,9 +19,10 @@ def copy(to: nn.Module, own: nn.Module) -> None:
     to.load_state_dict(own.state_dict())
 
 
-def copy_attention(to: nn.MultiheadAttention, own: Attention) -> None:
-    to.in_proj_weight.data = torch.cat([own.query.weight, own.key_value.weight])
-    to.in_proj_bias.data = torch.cat([own.query.bias, own.key_value.bias])
+def copy_attention(to: nn.MultiheadAttention, own: SelfAttention | CrossAttention) -> None:
+    parts = [own.query_key_value] if isinstance(own, SelfAttention) else [own.query, own.key_value]
+    to.in_proj_weight.data = torch.cat([part.weight for part in parts])
+    to.in_proj_bias.data = torch.cat([part.bias for part in parts])
     copy(to.out_proj, own.output)
 
 

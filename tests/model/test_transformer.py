@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transformer.config import ModelConfig, Norm, Tying, from_mapping
 from transformer.model import Transformer
-from transformer.model.transformer import causal_mask
+from transformer.model.attention import causal_mask
 
 PAD = 0
 Build = Callable[..., Transformer]
@@ -144,10 +144,9 @@ def test_target_padding_changes_nothing_before_it(
 
 def test_the_causal_mask_is_true_up_to_the_own_position() -> None:
     mask = causal_mask(2, 3, torch.device("cpu"))
-    assert mask is not None
     assert mask.dtype is torch.bool
     assert mask.int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
-    assert causal_mask(7, 1, torch.device("cpu")) is None
+    assert causal_mask(7, 1, torch.device("cpu")).all()
 
 
 # Shapes, sizes and settings
@@ -242,7 +241,7 @@ def test_gradients_reach_every_parameter(
         gradient = parameter.grad
         if name.endswith("key_value.bias"):
             # A bias of the keys shifts all scores of a query alike: the softmax does not see it.
-            gradient = gradient.chunk(2)[1]
+            gradient = gradient.chunk(2)[1] if "cross" in name else gradient[-len(gradient) // 3 :]
         assert float(gradient.abs().max()) > 1e-8, name
 
 

@@ -17,10 +17,12 @@ from transformer.text.batching import (
     Rows,
     grid_length,
     make_loader,
+    measure,
     pad,
     padding_share,
     plan_epoch,
     plan_in_order,
+    shapes,
 )
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -140,6 +142,30 @@ def test_a_plan_is_what_it_always_was() -> None:
     assert found == [[1, 0, 3], [7, 6], [11, 5, 2], [9, 8, 10, 4]]
 
 
+def slow_plan(source: Lengths, target: Lengths, batch_tokens: int) -> list[list[int]]:
+    """What plan_in_order is to give, pair by pair."""
+    widths = sorted({grid_length(n) for n in range(int(max(source.max(), target.max())) + 1)})
+
+    def key(row: int) -> tuple[int, int]:
+        s, t = grid_length(int(source[row])), grid_length(int(target[row]))
+        return max(s, t), (s - t) * (1 if widths.index(max(s, t)) % 2 == 0 else -1)
+
+    plan: list[list[int]] = []
+    for row in sorted(range(len(source)), key=key):
+        if not plan or (len(plan[-1]) + 1) * key(row)[0] > batch_tokens:
+            plan.append([])
+        plan[-1].append(row)
+    return plan
+
+
+@pytest.mark.parametrize("n", [10, 40, 800])
+@pytest.mark.parametrize("batch_tokens", [1, 100, 700, 5_000])
+def test_a_plan_is_that_of_a_sort_and_a_walk_over_the_pairs(n: int, batch_tokens: int) -> None:
+    for seed in range(3):
+        pair = lengths(n, seed)
+        assert as_lists(plan_in_order(*pair, batch_tokens)) == slow_plan(*pair, batch_tokens)
+
+
 def test_batches_come_in_no_order_of_length() -> None:
     source, target = lengths(5_000)
     longest = [int(source[rows].max()) for rows in plan_epoch(source, target, 500, 1, 1)]
@@ -168,10 +194,46 @@ def test_the_share_of_padding_is_counted_on_both_sides() -> None:
     assert padding_share([np.array([0])], longer, longer) == pytest.approx(1 / 18)
 
 
+@given(LENGTHS, BUDGET)
+def test_sizes_are_those_of_the_batches(pair: tuple[Lengths, Lengths], batch_tokens: int) -> None:
+    source, target = pair
+    plan = plan_epoch(*pair, batch_tokens, 1, 1)
+    sizes = measure(plan, *pair)
+    assert sizes.rows.tolist() == [len(rows) for rows in plan]
+    assert sizes.source_widths.tolist() == [grid_length(int(source[r].max())) for r in plan]
+    assert sizes.target_widths.tolist() == [grid_length(int(target[r].max())) for r in plan]
+    assert sizes.source_tokens.tolist() == [int(source[r].sum()) for r in plan]
+    assert sizes.target_tokens.tolist() == [int(target[r].sum()) for r in plan]
+    padded = [
+        len(r) * (grid_length(int(source[r].max())) + grid_length(int(target[r].max())))
+        for r in plan
+    ]
+    assert sizes.padded_tokens.tolist() == padded
+
+
+@given(LENGTHS, BUDGET)
+def test_all_epochs_have_the_same_shapes(pair: tuple[Lengths, Lengths], batch_tokens: int) -> None:
+    plans = [plan_epoch(*pair, batch_tokens, 1, epoch) for epoch in range(3)]
+    expected = sorted(
+        (len(r), *(grid_length(int(side[r].max())) for side in pair)) for r in plans[0]
+    )
+    assert shapes(plans[0], *pair) == set(expected)
+    for plan in plans[1:]:
+        assert shapes(plan, *pair) == set(expected)
+
+
+def test_batches_may_be_made_of_an_endless_plan() -> None:
+    for workers in (0, 1):
+        endless = (np.arange(n, n + 3) for n in itertools.count())
+        batches = itertools.islice(make_loader(Numbers(), endless, workers=workers), 12)
+        assert [batch.source[0, 0].item() for batch in batches] == list(range(12))
+
+
 def test_a_plan_of_nothing_is_empty() -> None:
     nothing = np.array([], dtype=np.int32)
     assert plan_epoch(nothing, nothing, 100, 1, 1) == []
     assert padding_share([], nothing, nothing) == 0
+    assert shapes([], nothing, nothing) == set()
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=5), min_size=1))
@@ -187,12 +249,12 @@ def test_padding_is_on_the_right(rows: list[list[int]]) -> None:
 @pytest.mark.parametrize("start", [0, 3])
 def test_a_loader_gives_the_batches_of_the_plan_in_order(workers: int, start: int) -> None:
     plan = plan_epoch(*lengths(300), 500, 1, 1)
-    loader = make_loader(Numbers(), plan, start=start, workers=workers)
+    loader = make_loader(Numbers(), plan[start:], workers=workers)
     for _ in range(2):  # a loader may be walked through again
         batches = list(loader)
         assert [batch.source[:, 0].tolist() for batch in batches] == as_lists(plan[start:])
     assert len(loader) == len(plan) - start
-    assert list(make_loader(Numbers(), plan, start=len(plan), workers=workers)) == []
+    assert list(make_loader(Numbers(), plan[:0], workers=workers)) == []
 
 
 def test_a_loader_leaves_the_global_random_state_alone() -> None:

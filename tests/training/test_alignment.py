@@ -12,7 +12,7 @@ from torch import Tensor
 from transformer.config import AlignmentConfig, TrainSettings
 from transformer.errors import InputError
 from transformer.model import Transformer
-from transformer.model.attention import Attention, KeyValue, attention_weights
+from transformer.model.attention import CrossAttention, KeyValue, Padded, attention_weights
 from transformer.text.batching import Batch
 from transformer.text.dataset import prepare_data
 from transformer.training.alignment import (
@@ -47,9 +47,9 @@ def gradients(loss: Tensor, model: Transformer) -> dict[str, Tensor]:
     }
 
 
-def cross_attention(model: Transformer, layer: int) -> Attention:
+def cross_attention(model: Transformer, layer: int) -> CrossAttention:
     attention = model.decoder[layer].cross_attention
-    assert isinstance(attention, Attention)
+    assert isinstance(attention, CrossAttention)
     return attention
 
 
@@ -59,9 +59,11 @@ def layer_weights(model: Transformer, batch: Batch, layer: int) -> Tensor:
     attention = cross_attention(model, layer)
     original = attention.forward
 
-    def forward(x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
+    def forward(x: Tensor, memory: KeyValue, mask: Padded) -> Tensor:
         found.append(
-            attention_weights(attention.heads(attention.query(x)), memory.key, mask).mean(1)
+            attention_weights(
+                attention.heads(attention.query(x), 1)[0], memory.key, mask.allowed
+            ).mean(1)
         )
         return original(x, memory, mask)
 
@@ -120,7 +122,7 @@ def test_only_the_layer_and_what_is_below_it_learn_the_links(
     for name in ("query.weight", "key_value.weight"):
         assert f"decoder.1.cross_attention.{name}" in changed
     assert "decoder.0.feed_forward.outer.weight" in changed
-    assert "encoder.0.attention.query.weight" in changed
+    assert "encoder.0.attention.query_key_value.weight" in changed
     assert not [name for name in changed if name.startswith(("decoder.2", "output"))]
     assert "decoder.1.cross_attention.output.weight" not in changed
 

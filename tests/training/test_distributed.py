@@ -19,7 +19,7 @@ from transformer.checkpoint import Checkpoint
 from transformer.config import ParallelConfig, TrainSettings, save_settings
 from transformer.errors import InputError
 from transformer.training import train
-from transformer.training.distributed import BUCKET, Processes, buckets, joined
+from transformer.training.distributed import Processes, joined
 
 Change = Callable[..., TrainSettings]
 
@@ -36,9 +36,10 @@ except InputError as error:
     sys.exit(f"error: {error}")
 """
 
-# Gradients in float64, as the optimizer gets them, of one update; all in the folder argv[2].
+# Gradients in float64, which are not clipped, of one update; all in the folder argv[2].
 GRADIENTS = """
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 import torch
@@ -62,7 +63,7 @@ with joined(settings.training.parallel, "cpu") as processes:
     cpu = torch.device("cpu")
     objective = build_objective(settings, data, cpu, Precision.fp32)
     updater = Updater(
-        model, objective, settings.optim, lambda n: 1e-3, Precision.fp32,
+        model, objective, replace(settings.optim, clip_norm=None), lambda n: 1e-3, Precision.fp32,
         processes=processes, sharded=sharded,
     )
     found = {}
@@ -236,17 +237,6 @@ def test_a_signal_to_one_process_stops_all_at_the_same_update(
     saved = Checkpoint(Path(settings.run_dir) / "checkpoints" / "last").training()["position"]
     for text in texts:
         assert f"after update {saved['update']};" in text
-
-
-def test_buckets_keep_the_order_and_are_of_one_kind_and_bounded() -> None:
-    sizes = [10, BUCKET, 5, 5, BUCKET - 6, 2]
-    tensors = [torch.empty(n, dtype=torch.uint8) for n in sizes]
-    tensors.append(torch.empty(1, dtype=torch.int8))
-    found = list(buckets(tensors))
-    assert [id(t) for bucket in found for t in bucket] == [id(t) for t in tensors]
-    for bucket in found:
-        assert len({t.dtype for t in bucket}) == 1
-        assert len(bucket) == 1 or sum(t.numel() for t in bucket) <= BUCKET
 
 
 def test_one_process_needs_no_messages() -> None:

@@ -41,7 +41,7 @@ class Watched:
             self.number += 1
             update = UpdateBatches([], 0, N_LABELS, 0, Position(self.number), 0.0)
             nll, bad = torch.tensor(loss * N_LABELS), torch.tensor(float(math.isnan(loss)))
-            self.monitor.add(update, UpdateResult(nll, [], torch.tensor(1.0), bad, 1e-3))
+            self.monitor.add(update, UpdateResult(nll, [], torch.tensor(1.0), bad, 1e-3, []))
             trouble = self.monitor.check()
             if trouble:
                 found.append(trouble)

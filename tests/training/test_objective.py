@@ -1,16 +1,25 @@
 """Properties of the training objective."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transformer.model import Transformer
+from transformer.text.batching import Batch
 from transformer.training import objective
 from transformer.training.objective import (
     Criterion,
     DerivedCriterion,
     TokenLoss,
+    batch_loss,
+    chunk_rows,
     chunked_loss,
+    label_objective,
+    packed_loss,
     token_loss,
 )
 
@@ -36,7 +45,7 @@ def gradients(loss: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 def test_loss_and_gradients_equal_pytorchs_cross_entropy(
     monkeypatch: pytest.MonkeyPatch, smoothing: float, n: int, chunk: int
 ) -> None:
-    monkeypatch.setattr(objective, "CHUNK", chunk)
+    monkeypatch.setattr(objective, "chunk_rows", lambda *_: chunk)
     hidden, weight, labels = problem(n)
     found = token_loss(hidden, weight, labels, smoothing)
     expected = F.cross_entropy(
@@ -99,7 +108,7 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 def test_half_precision_stays_near_full_precision_at_a_large_vocabulary(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, tolerance: float, smoothing: float
 ) -> None:
-    monkeypatch.setattr(objective, "CHUNK", 16)
+    monkeypatch.setattr(objective, "chunk_rows", lambda *_: 16)
     hidden, weight, labels = problem(40, d=16, v=8000, dtype=torch.float32)
     expected = token_loss(hidden, weight, labels, smoothing)
     with torch.autocast("cpu", dtype=dtype):
@@ -164,7 +173,7 @@ def derived(labels: Tensor, factor: float = 1.0) -> DerivedCriterion:
 def test_a_derived_gradient_is_that_of_the_whole_loss(
     monkeypatch: pytest.MonkeyPatch, passes: tuple[int, ...], chunk: int
 ) -> None:
-    monkeypatch.setattr(objective, "CHUNK", chunk)
+    monkeypatch.setattr(objective, "chunk_rows", lambda *_: chunk)
     _, weight, labels = problem(11)
     hidden = torch.randn(11, *passes, D, dtype=torch.float64, requires_grad=True)
     found = chunked_loss(hidden, weight, derived(labels))
@@ -200,3 +209,69 @@ def test_fp16_holds_the_gradients_of_a_loss_of_any_size(factor: float) -> None:
 
 def test_the_result_names_its_parts() -> None:
     assert TokenLoss._fields == ("smoothed", "nll")
+
+
+PAIRS = [([5, 6, 7], [8, 9]), ([5], [9, 8, 7, 6]), ([9, 9, 4, 4, 5], [4])]
+
+
+@pytest.mark.parametrize("extra", [0, 3])
+def test_a_packed_batch_has_the_loss_and_gradients_of_the_padded_one(
+    build_model: Callable[..., Transformer], make_batch: Callable[..., Batch], extra: int
+) -> None:
+    model = build_model(encoder_layers=2, decoder_layers=2)
+    batch = make_batch(PAIRS, extra=extra)
+    padded, packed = (loss(model, batch, 0.1) for loss in (batch_loss, packed_loss))
+    torch.testing.assert_close(packed, padded, rtol=0, atol=1e-10)
+    found, expected = (gradients(loss.smoothed, *model.parameters()) for loss in (packed, padded))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_the_arithmetic_of_packing_does_not_grow_with_the_padding(
+    build_model: Callable[..., Transformer], make_batch: Callable[..., Batch]
+) -> None:
+    model = build_model()
+    sizes: dict[int, list[int]] = {}
+    for extra in (0, 40):
+        seen = sizes.setdefault(extra, [])
+        hook = model.encoder[0].register_forward_pre_hook(
+            lambda _, args, seen=seen: seen.append(args[0].numel())
+        )
+        packed_loss(model, make_batch(PAIRS, extra=extra), 0.1)
+        hook.remove()
+    assert sizes[0] == sizes[40] == [12 * 16]
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_compiled_terms_give_the_loss_of_plain_ones(
+    monkeypatch: pytest.MonkeyPatch,
+    build_model: Callable[..., Transformer],
+    make_batch: Callable[..., Batch],
+    packing: bool,
+) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    model, batch = build_model(), make_batch(PAIRS)
+    found, expected = (
+        label_objective(0.1, packing=packing, compiled=compiled)(model, batch)
+        for compiled in (True, False)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        gradients(found.smoothed, *model.parameters()),
+        gradients(expected.smoothed, *model.parameters()),
+        rtol=0,
+        atol=1e-10,
+    )
+
+
+def test_a_chunk_has_one_row_at_least_and_fewer_where_words_are_more() -> None:
+    assert chunk_rows("cpu", 2**30) == 1
+    assert chunk_rows("cpu", 8_000) > chunk_rows("cpu", 32_000) > 100
+    assert chunk_rows("cuda", 32_000) >= 4_096
+
+
+def test_labels_that_are_next_to_impossible_have_a_finite_loss() -> None:
+    hidden = torch.tensor([[500.0, -500.0, 0.0]], requires_grad=True)
+    loss = token_loss(hidden, torch.eye(3), torch.tensor([1]), 0.0)
+    assert float(loss.nll) == pytest.approx(1000)
+    (gradient,) = gradients(loss.smoothed, hidden)
+    torch.testing.assert_close(gradient, torch.tensor([[1.0, -1.0, 0.0]]))

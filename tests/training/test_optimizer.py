@@ -127,10 +127,11 @@ def test_muon_has_the_matrices_of_the_layers_and_adamw_the_rest(
     model = build_model(tying=Tying.none)
     muon, adamw = build(model, OptimKind.muon)
     names = {parameter: name for name, parameter in model.named_parameters()}
-    assert [group["parts"] for group in muon.param_groups] == [1, 2]
-    stacked = {names[p] for group in muon.param_groups[1:] for p in group["params"]}
+    assert [group["parts"] for group in muon.param_groups] == [1, 2, 3]
+    _, twos, threes = ({names[p] for p in group["params"]} for group in muon.param_groups)
     others = {names[p] for group in adamw.param_groups for p in group["params"]}
-    assert stacked == {name for name in names.values() if name.endswith("key_value.weight")}
+    assert twos == {name for name in names.values() if name.endswith(".key_value.weight")}
+    assert threes == {name for name in names.values() if name.endswith("query_key_value.weight")}
     assert others >= {"source_embedding.weight", "target_embedding.weight", "output.weight"}
     assert {name for name in others if "coder." in name and name.endswith(".weight")} == {
         name for name in names.values() if name.endswith("norm.weight")

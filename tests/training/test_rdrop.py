@@ -83,7 +83,7 @@ def test_the_loss_is_half_that_of_the_paper_at_twice_the_weight(
     smoothing: float,
     chunk: int,
 ) -> None:
-    monkeypatch.setattr(objective, "CHUNK", chunk)
+    monkeypatch.setattr(objective, "chunk_rows", lambda *_: chunk)
     model = build_model(vocab_size=VOCAB_SIZE, **DROPOUT)
     batch = make_batch(id_pairs, extra=2)
     torch.manual_seed(3)
@@ -150,7 +150,7 @@ def test_the_logits_of_a_batch_never_exist_at_once(
     id_pairs: Pairs,
     rdrop: Callable[..., Objective],
 ) -> None:
-    monkeypatch.setattr(objective, "CHUNK", 20)
+    monkeypatch.setattr(objective, "chunk_rows", lambda *_: 20)
     model = build_model(vocab_size=VOCAB_SIZE, **DROPOUT)
     batch, loss = make_batch(id_pairs), rdrop(1.0)
     with LargestRows(VOCAB_SIZE) as seen:

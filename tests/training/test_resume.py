@@ -13,7 +13,7 @@ from transformer.checkpoint import Checkpoint
 from transformer.config import OptimKind, Precision, Schedule, TrainSettings, save_settings
 from transformer.training import train
 from transformer.training.stream import UpdateBatches
-from transformer.training.update import Updater, UpdateResult
+from transformer.training.update import Flags, Updater, UpdateResult
 
 Change = Callable[..., TrainSettings]
 Logged = Callable[[TrainSettings, str], list[tuple[int, float]]]
@@ -138,10 +138,10 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_bit_for_bit(
     parts = change(expected, run_dir=str(tmp_path / "parts"))
     update = Updater.update
 
-    def killed(self: Updater, batches: UpdateBatches) -> UpdateResult:
+    def killed(self: Updater, batches: UpdateBatches, flags: Flags) -> UpdateResult:
         if batches.position.update == 6:
             raise CutOff
-        return update(self, batches)
+        return update(self, batches, flags)
 
     monkeypatch.setattr(Updater, "update", killed)
     with pytest.raises(CutOff):

@@ -1,8 +1,13 @@
 """Properties of the order of the data."""
 
-from collections.abc import Callable, Iterable, Iterator
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +16,10 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from transformer.config import ParallelConfig, TrainSettings
+from transformer.text.batching import Batch, Plan, Rows, Split, make_loader
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.training.distributed import Processes
-from transformer.training.stream import Position, UpdateBatches, UpdateStream
+from transformer.training.stream import Leg, Position, UpdateBatches, UpdateStream
 
 Change = Callable[..., TrainSettings]
 
@@ -172,17 +178,125 @@ def test_epochs_differ_in_their_order_and_so_do_seeds(
     assert rows(1, 0) != rows(2, 0)
 
 
-def test_the_number_of_loaders_changes_nothing(
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_neither_workers_nor_a_thread_ahead_change_anything(
+    settings: TrainSettings, change: Change, data: PreparedData, workers: int, prefetch: int
+) -> None:
+    settings = change(settings, training__accumulate=2)
+    here = list(islice(stream(data, settings).updates(Position()), 20))
+    assert here[-1].position.epoch >= 2
+    settings = change(settings, data__workers=workers, data__prefetch=prefetch)
+    for done in (0, 4):
+        position = here[done - 1].position if done else Position()
+        aside = stream(data, settings).updates(position)
+        assert all(same(a, b) for a, b in zip(here[done:], aside, strict=False))
+        aside.close()
+
+
+def test_a_thread_ahead_is_for_gpus_unless_the_settings_ask_for_it(
     settings: TrainSettings, change: Change, data: PreparedData
 ) -> None:
-    here, aside = stream(data, settings), stream(data, change(settings, data__workers=1))
-    pairs = zip(here.updates(Position()), aside.updates(Position()), strict=False)
-    assert all(same(a, b) for a, b in islice(pairs, 3))
+    def prefetch(settings: TrainSettings, *, on_gpu: bool) -> int:
+        made = UpdateStream(data.train, settings, 100, on_gpu=on_gpu, processes=Processes())
+        return made.prefetch
+
+    assert (prefetch(settings, on_gpu=False), prefetch(settings, on_gpu=True)) == (0, 4)
+    for n in (0, 2):
+        asked = change(settings, data__prefetch=n)
+        assert prefetch(asked, on_gpu=False) == prefetch(asked, on_gpu=True) == n
+
+
+def test_the_next_epoch_is_planned_while_this_one_begins(
+    settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: dict[int, str] = {}
+    plan = UpdateStream.plan
+
+    def spied(self: UpdateStream, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
+        planned[epoch] = threading.current_thread().name
+        return plan(self, epoch, legs)
+
+    monkeypatch.setattr(UpdateStream, "plan", spied)
+    updates = stream(data, change(settings, data__prefetch=1)).updates(Position())
+    assert next(updates).position.epoch == 0
+    end = time.monotonic() + 20
+    while 1 not in planned:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    assert planned[1] != "MainThread"
+    updates.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_workers_are_started_once_and_not_by_a_thread(
+    settings: TrainSettings,
+    change: Change,
+    data: PreparedData,
+    monkeypatch: pytest.MonkeyPatch,
+    prefetch: int,
+) -> None:
+    starters: list[tuple[str, int]] = []
+    start = BaseProcess.start
+
+    def spied(self: BaseProcess) -> None:
+        starters.append((threading.current_thread().name, len(threading.enumerate())))
+        start(self)
+
+    monkeypatch.setattr(BaseProcess, "start", spied)
+    settings = change(settings, data__workers=2, data__prefetch=prefetch)
+    updates = stream(data, settings).updates(Position())
+    assert sum(update.position.epoch for update in islice(updates, 20)) > 0
+    updates.close()
+    assert [name for name, _ in starters] == ["MainThread"] * 2
+    assert all(n == starters[0][1] for _, n in starters)
+    assert not multiprocessing.active_children()
+
+
+def test_batches_copied_ahead_are_received_by_the_consumer(
+    settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: dict[int, Batch] = {}
+    received: list[tuple[int, str]] = []
+
+    class Pretended:
+        def __init__(self, _: torch.device) -> None:
+            pass
+
+        def send(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+            for batch in batches:
+                sent[id(batch)] = batch
+                yield batch
+
+        def receive(self, batch: Batch) -> None:
+            received.append((id(batch), threading.current_thread().name))
+
+    monkeypatch.setattr("transformer.training.stream.Upload", Pretended)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    settings = change(settings, data__prefetch=2, training__accumulate=2)
+    made = stream(data, settings)
+    made.on_gpu = True
+    monkeypatch.setattr("transformer.training.stream.make_loader", unpinned)
+    updates = made.updates(Position())
+    for update in islice(updates, 5):
+        expected = [(id(work.batch), "MainThread") for work in update.work]
+        assert received[-len(expected) :] == expected
+        assert all(number in sent for number, _ in expected)
+    updates.close()
+
+
+def unpinned(split: Split, plan: Iterable[Rows], *, workers: int, pin_memory: bool) -> Any:
+    """A loader for where memory cannot be pinned."""
+    assert pin_memory
+    return make_loader(split, plan, workers=workers)
 
 
 def test_reading_data_does_not_draw_from_the_global_generator(
-    settings: TrainSettings, data: PreparedData
+    settings: TrainSettings, change: Change, data: PreparedData
 ) -> None:
     before = torch.get_rng_state()
-    list(islice(stream(data, settings).updates(Position()), 12))
+    for workers, prefetch in ((0, 0), (0, 2), (1, 2)):
+        made = stream(data, change(settings, data__workers=workers, data__prefetch=prefetch))
+        list(islice(made.updates(Position()), 12))
     assert torch.equal(torch.get_rng_state(), before)

@@ -34,6 +34,7 @@ def result(nll: float, skipped: int = 0) -> UpdateResult:
         gradient_norm=torch.tensor(2.5),
         skipped=torch.tensor(float(skipped)),
         lr=1e-3,
+        agreed=[],
     )
 
 

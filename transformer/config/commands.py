@@ -63,6 +63,11 @@ class TrainSettings(PrepareSettings):
             "model.tying=two_way",
         )
         require(
+            not (self.training.packing and self.model.attention_dropout),
+            f"training.packing=true does not go with model.attention_dropout="
+            f"{self.model.attention_dropout}; set the one to false or the other to 0",
+        )
+        require(
             not (self.training.new_vocabulary and self.tokenizer.init_from),
             f"training.new_vocabulary=true and tokenizer.init_from={self.tokenizer.init_from} "
             "exclude each other: pieces are learnt anew or taken",

@@ -73,6 +73,8 @@ class DataConfig:
     # that the GPU's memory holds, 4096 on the CPU.
     batch_tokens: Any = 4096
     workers: int = 0  # processes that make batches ahead of need; 0: none, the run does so itself
+    # Updates whose batches a thread makes ahead of need; 0: none. null: 4 on a GPU, else 0.
+    prefetch: int | None = None
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     cache_dir: str | None = None  # encoded corpora; null: the user's cache folder
 
@@ -93,6 +95,10 @@ class DataConfig:
         require(
             self.workers >= 0,
             f"data.workers={self.workers} must be at least 0",
+        )
+        require(
+            self.prefetch is None or self.prefetch >= 0,
+            f"data.prefetch={self.prefetch} must be null or at least 0",
         )
 
 

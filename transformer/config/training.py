@@ -103,8 +103,14 @@ class ParallelConfig:
 
     shard: bool = False  # spread weights and optimizer over the processes (FSDP2)
     timeout_minutes: float = 10.0  # a process that the others wait for longer ends the run
+    # Megabytes of gradients that travel together, while the backward pass still makes others.
+    bucket_mb: float = 25.0
 
     def __post_init__(self) -> None:
+        require(
+            self.bucket_mb > 0,
+            f"training.parallel.bucket_mb={self.bucket_mb} must be above 0",
+        )
         require(
             self.timeout_minutes > 0,
             f"training.parallel.timeout_minutes={self.timeout_minutes} must be above 0",
@@ -133,6 +139,8 @@ class TrainingConfig:
     # share of the earlier mean at an update, as 0.999; null: none.
     ema: float | None = None
     gradient_checkpointing: bool = False  # keep less in memory, compute activations twice
+    compile: bool = False  # the layers and the loss, by torch.compile
+    packing: bool = False  # sentences end to end instead of padded ones
     validate_every: int = 1_000  # updates
     checkpoint_every: int = 1_000  # updates
     checkpoint_minutes: float | None = None  # a checkpoint also after so long without one
@@ -170,6 +178,20 @@ class TrainingConfig:
         for name in ("init_from", "distillation.teacher"):
             value = attrgetter(name)(self)
             require(value != "", f"training.{name} is empty; give a run's or a checkpoint's folder")
+        others = {
+            "rdrop above 0": self.rdrop > 0,
+            "distillation.teacher": self.distillation.teacher is not None,
+            "alignment.weight above 0": self.alignment.weight > 0,
+        }
+        for name, used in others.items():
+            require(
+                not (self.packing and used),
+                f"training.packing=true does not go with training.{name}; leave one of them out",
+            )
+        require(
+            not (self.compile and self.parallel.shard),
+            "training.compile=true does not go with training.parallel.shard=true; set one to false",
+        )
         require(
             0 <= self.label_smoothing < 1,
             f"training.label_smoothing={self.label_smoothing} must lie in [0, 1)",

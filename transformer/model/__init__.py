@@ -6,6 +6,6 @@ B sentences, S source tokens, T target tokens, D model width, H heads, C channel
 (D = H * C), F feed-forward width, V vocabulary, K beam width, L layers.
 """
 
-from transformer.model.transformer import DecoderState, Transformer
+from transformer.model.transformer import DecoderState, Transformer, stacked
 
-__all__ = ["DecoderState", "Transformer"]
+__all__ = ["DecoderState", "Transformer", "stacked"]

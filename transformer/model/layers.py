@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from transformer.config import ModelConfig, Norm
-from transformer.model.attention import Attention, KeyValue
+from transformer.model.attention import CrossAttention, KeyValue, Mask, SelfAttention
+from transformer.model.dropout import Dropout
 
 Sublayer = Callable[[Tensor], Tensor]
 
@@ -17,7 +18,7 @@ class PostNorm(nn.Module):
     def __init__(self, d_model: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, sublayer: Sublayer) -> Tensor:
         """`x` and what `sublayer` makes of it, summed, both [B, T, D]."""
@@ -48,9 +49,9 @@ def build_final_norm(config: ModelConfig) -> nn.Module:
     return nn.LayerNorm(config.d_model) if config.norm is Norm.pre else nn.Identity()
 
 
-def build_attention(config: ModelConfig) -> Attention:
-    """Attention of the model's width."""
-    return Attention(config.d_model, config.n_heads, config.attention_dropout)
+def build_self_attention(config: ModelConfig) -> SelfAttention:
+    """Self-attention of the model's width."""
+    return SelfAttention(config.d_model, config.n_heads, config.attention_dropout)
 
 
 class FeedForward(nn.Module):
@@ -60,11 +61,12 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner = nn.Linear(config.d_model, config.d_feed_forward)
         self.outer = nn.Linear(config.d_feed_forward, config.d_model)
-        self.dropout = nn.Dropout(config.feed_forward_dropout)
+        self.dropout = Dropout(config.feed_forward_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] to [B, T, D]."""
-        return self.outer(self.dropout(F.relu(self.inner(x))))  # type: ignore[no-any-return]
+        inner = F.relu(self.inner(x), inplace=True)
+        return self.outer(self.dropout(inner))  # type: ignore[no-any-return]
 
 
 class EncoderLayer(nn.Module):
@@ -72,14 +74,18 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.attention = build_attention(config)
+        self.attention = build_self_attention(config)
         self.attention_residual = build_residual(config)
         self.feed_forward = FeedForward(config)
         self.feed_forward_residual = build_residual(config)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[B, S, D] to [B, S, D]; `mask` [B, 1, 1, S] is True at real tokens."""
-        x = self.attention_residual(x, lambda y: self.attention(y, self.attention.project(y), mask))
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        """[..., S, D] to [..., S, D]; `mask` lets real tokens be seen."""
+
+        def attend(y: Tensor) -> Tensor:
+            return self.attention.gather(*self.attention.project(y), mask)
+
+        x = self.attention_residual(x, attend)
         return self.feed_forward_residual(x, self.feed_forward)  # type: ignore[no-any-return]
 
 
@@ -88,9 +94,11 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attention = build_attention(config)
+        self.self_attention = build_self_attention(config)
         self.self_residual = build_residual(config)
-        self.cross_attention = build_attention(config)
+        self.cross_attention = CrossAttention(
+            config.d_model, config.n_heads, config.attention_dropout
+        )
         self.cross_residual = build_residual(config)
         self.feed_forward = FeedForward(config)
         self.feed_forward_residual = build_residual(config)
@@ -99,23 +107,24 @@ class DecoderLayer(nn.Module):
         self,
         x: Tensor,
         past: KeyValue | None,
-        causal_mask: Tensor | None,
+        causal: Mask,
         memory: KeyValue,
-        source_mask: Tensor,
+        source: Mask,
     ) -> tuple[Tensor, KeyValue]:
-        """`x` [B, T, D] transformed, and the keys and values of all its positions so far.
+        """`x` [..., T, D] transformed, and the keys and values of all its positions so far.
 
-        `past` holds those of the P positions before; `causal_mask` is [T, P + T].
+        `past` holds those of the positions before; `causal` lets no position see a later one,
+        `source` lets real tokens be seen.
         """
         present = past
 
         def attend(y: Tensor) -> Tensor:
             nonlocal present
-            own = self.self_attention.project(y)
+            query, own = self.self_attention.project(y)
             present = own if past is None else past.append(own)
-            return self.self_attention(y, present, causal_mask)  # type: ignore[no-any-return]
+            return self.self_attention.gather(query, present, causal)
 
         x = self.self_residual(x, attend)
-        x = self.cross_residual(x, lambda y: self.cross_attention(y, memory, source_mask))
+        x = self.cross_residual(x, lambda y: self.cross_attention(y, memory, source))
         assert present is not None
         return self.feed_forward_residual(x, self.feed_forward), present

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from transformer.config import ModelConfig, Tying
-from transformer.model.attention import KeyValue
+from transformer.model.attention import KeyValue, Mask, Packed, Padded, causal_mask
+from transformer.model.dropout import Dropout
 from transformer.model.layers import DecoderLayer, EncoderLayer, build_final_norm
+from transformer.model.packing import Packing
 from transformer.model.positions import Positions
 
 
@@ -53,13 +56,13 @@ class Transformer(nn.Module):
         self.source_embedding = nn.Embedding(source_vocab_size, d_model)
         self.target_embedding = nn.Embedding(target_vocab_size, d_model)
         self.positions = Positions(d_model)
-        self.embedding_dropout = nn.Dropout(config.embedding_dropout)
+        self.embedding_dropout = Dropout(config.embedding_dropout)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.encoder_norm = build_final_norm(config)
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.decoder_norm = build_final_norm(config)
         self.output = nn.Linear(d_model, target_vocab_size, bias=False)
-        self.run_layer: Callable[..., Any] = run_layer
+        self.train_layer: Callable[..., Any] = run_layer  # how, where gradients are wanted
         initialize(self)
         self._tie(config.tying)
 
@@ -69,21 +72,28 @@ class Transformer(nn.Module):
         if tying is Tying.three_way:
             self.source_embedding.weight = self.target_embedding.weight
 
+    def compile_layers(self) -> None:
+        """Let torch.compile make kernels for the training of a layer, once for all like it.
+
+        Sizes of batches are not part of what is compiled; search goes on as before.
+        """
+        self.train_layer = torch.compile(run_layer, dynamic=True)
+
     def checkpoint_layers(self) -> None:
         """Keep the inputs of layers alone for the backward pass, which runs each layer again.
 
-        Chen et al., 2016, section 4. Gradients stay the same, dropout included.
+        Chen et al., 2016, section 4. Gradients stay the same, dropout included. To be called
+        after `compile_layers`, if that is.
         """
-        self.run_layer = run_layer_twice
+        self.train_layer = partial(
+            checkpoint, self.train_layer, use_reentrant=False, preserve_rng_state=True
+        )
 
     def start(self, source: Tensor) -> DecoderState:
         """The state before the first target token of `source` [B, S], padded on the right."""
         mask = (source != self.pad_id)[:, None, None, :]  # [B, 1, 1, S]
-        x = self._embed(self.source_embedding, source, 0)
-        for layer in self.encoder:
-            x = self.run_layer(layer, x, mask)
-        x = self.encoder_norm(x)
-        memory = [layer.cross_attention.project(x) for layer in self.decoder]  # type: ignore[union-attr,operator]
+        positions = self.positions(0, source.shape[1])
+        memory = self._encode(self._embed(self.source_embedding, source, positions), Padded(mask))
         rows = torch.arange(len(source), device=source.device)
         return DecoderState(memory, mask, rows, [None] * len(memory), 0)
 
@@ -96,23 +106,62 @@ class Transformer(nn.Module):
 
     def hidden(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """What `step` makes its logits from, [B, T, D]; `state` moves on by T positions."""
+        T = tokens.shape[1]
         # No mask for target padding: it lies to the right, where nothing may look.
-        mask = causal_mask(state.length, tokens.shape[1], tokens.device)
-        x = self._embed(self.target_embedding, tokens, state.length)
+        causal = Padded(None, causal=T > 1)
+        if state.length and T > 1:
+            causal = Padded(causal_mask(state.length, T, tokens.device))
+        x = self._embed(self.target_embedding, tokens, self.positions(state.length, T))
+        x = self._decode(x, state.past, causal, state.memory, Padded(state.source_mask))
+        state.length += T
+        return x
+
+    def packed_hidden(
+        self, source: Tensor, target: Tensor, source_packing: Packing, target_packing: Packing
+    ) -> Tensor:
+        """What `hidden` makes of whole sentences, [N, D], all of them without padding.
+
+        `source` and `target` [N] are their tokens end to end, as the packings say.
+        """
+        places = [
+            self.positions(0, packing.longest)[packing.place]
+            for packing in (source_packing, target_packing)
+        ]
+        x = self._embed(self.source_embedding, source, places[0])  # [N, D]
+        memory = self._encode(x, Packed(source_packing, source_packing))
+        x = self._embed(self.target_embedding, target, places[1])
+        causal = Packed(target_packing, target_packing, causal=True)
+        across = Packed(target_packing, source_packing)
+        return self._decode(x, [None] * len(memory), causal, memory, across)
+
+    def _encode(self, x: Tensor, mask: Mask) -> list[KeyValue]:
+        for layer in self.encoder:
+            x = self._run(layer, x, mask)
+        x = self.encoder_norm(x)
+        return [layer.cross_attention.project(x) for layer in self.decoder]  # type: ignore[union-attr,operator]
+
+    def _decode(
+        self,
+        x: Tensor,
+        past: list[KeyValue | None],
+        causal: Mask,
+        memory: list[KeyValue],
+        source: Mask,
+    ) -> Tensor:
         for i, layer in enumerate(self.decoder):
-            x, state.past[i] = self.run_layer(
-                layer, x, state.past[i], mask, state.memory[i], state.source_mask
-            )
-        state.length += tokens.shape[1]
+            x, past[i] = self._run(layer, x, past[i], causal, memory[i], source)
         return self.decoder_norm(x)  # type: ignore[no-any-return]
+
+    def _run(self, layer: nn.Module, *inputs: Any) -> Any:
+        run = self.train_layer if torch.is_grad_enabled() else run_layer
+        return run(layer, *inputs)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] to [..., V]."""
         return F.linear(hidden, self.output.weight)
 
-    def _embed(self, embedding: nn.Module, tokens: Tensor, start: int) -> Tensor:
-        positions = self.positions(start, tokens.shape[1])
-        x = embedding(tokens) * self.embedding_scale + positions  # [B, T, D]
+    def _embed(self, embedding: nn.Module, tokens: Tensor, positions: Tensor) -> Tensor:
+        x = embedding(tokens) * self.embedding_scale + positions  # [..., T, D]
         return self.embedding_dropout(x)  # type: ignore[no-any-return]
 
 
@@ -121,37 +170,24 @@ def run_layer(layer: nn.Module, *inputs: Any) -> Any:
     return layer(*inputs)
 
 
-def run_layer_twice(layer: nn.Module, *inputs: Any) -> Any:
-    """What `layer` makes of `inputs`, which are all that is kept to make gradients from."""
-    if not torch.is_grad_enabled():
-        return layer(*inputs)
-    return checkpoint(layer, *inputs, use_reentrant=False, preserve_rng_state=True)
-
-
-def causal_mask(past: int, length: int, device: torch.device) -> Tensor | None:
-    """True where one of `length` positions after `past` others may look: [length, past + length].
-
-    None for a single position: it may look at all before it.
-    """
-    if length == 1:
-        return None
-    mask = torch.ones(length, past + length, dtype=torch.bool, device=device)
-    return mask.tril(diagonal=past)
-
-
 def initialize(model: nn.Module) -> None:
     """Draw the initial weights.
 
-    Matrices: uniform by Glorot and Bengio (2010), where keys and values count as two matrices;
-    biases: zero; embeddings: normal with standard deviation D ** -0.5, so that a tied output
-    layer starts with logits of unit size.
+    Matrices: uniform by Glorot and Bengio (2010), each of a stack apart (see `stacked`); biases:
+    zero; embeddings: normal with standard deviation D ** -0.5, so that a tied output layer starts
+    with logits of unit size.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
-            parts = 2 if name.endswith("key_value") else 1
-            for matrix in module.weight.detach().chunk(parts):
+            for matrix in module.weight.detach().chunk(stacked(name)):
                 nn.init.xavier_uniform_(matrix)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
+def stacked(name: str) -> int:
+    """How many matrices lie on one another in the weight of the linear layer `name`."""
+    last = name.rpartition(".")[2]
+    return {"query_key_value": 3, "key_value": 2}.get(last, 1)

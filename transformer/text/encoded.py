@@ -25,7 +25,7 @@ IDS = datasets.Features(
 ALIGNED_IDS = datasets.Features({**IDS, "links": datasets.List(datasets.Value("int32"))})
 BLOCK = 4  # numbers of a block
 READ_ROWS = 10_000  # pairs handled at once
-# Rows of one Arrow chunk: few chunks make a batch fast to gather, small ones take less memory.
+# Rows of one Arrow chunk: each is held in memory while it is written.
 CHUNK_ROWS = 100_000
 
 
@@ -53,11 +53,13 @@ class EncodedSplit:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        table = datasets.Dataset.from_file(str(file)).data
-        self._source = _Ragged(table["source"])
-        self._target = _Ragged(table["target"])
+        mapped = pa.memory_map(str(file))
+        whole = mapped.read_buffer(mapped.size())
+        table = pa.ipc.open_stream(whole).read_all()
+        self._source = _Ragged(table["source"], whole)
+        self._target = _Ragged(table["target"], whole)
         self.aligned = "links" in table.column_names  # then batches have links
-        self._links = _Ragged(table["links"]) if self.aligned else None
+        self._links = _Ragged(table["links"], whole) if self.aligned else None
         self.source_lengths: Lengths = self._source.lengths + 1  # with EOS
         self.target_lengths: Lengths = self._target.lengths + 1
 
@@ -73,7 +75,8 @@ class EncodedSplit:
         every = np.arange(len(rows))
         source = self._source.padded(rows, grid_length(int(source_lengths.max())))
         labels = self._target.padded(rows, grid_length(int(target_lengths.max())))
-        target = np.concatenate([np.full((len(rows), 1), BOS_ID), labels[:, :-1]], axis=1)
+        target = np.empty_like(labels)
+        target[:, 0], target[:, 1:] = BOS_ID, labels[:, :-1]
         source[every, source_lengths - 1] = EOS_ID
         labels[every, target_lengths - 1] = EOS_ID
         return Batch(
@@ -88,28 +91,29 @@ class EncodedSplit:
 
 
 class _Ragged:
-    """A column of lists, as NumPy views of the mapped file, one a chunk."""
+    """A column of lists of int32, read from the numbers of the mapped file `whole`.
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
+    Its chunks are parts of one array, so that a batch is gathered at once from all of them.
+    """
+
+    def __init__(self, column: pa.ChunkedArray, whole: pa.Buffer) -> None:
         chunks = [chunk for chunk in column.chunks if len(chunk)]
         self.lengths: NDArray[np.int32] = pc.list_value_length(column).to_numpy()
+        self._numbers = np.frombuffer(whole, np.int32, whole.size // 4)
         self._first_rows = np.cumsum([0, *map(len, chunks)])
-        self._offsets = [chunk.offsets.to_numpy() for chunk in chunks]
-        self._values = [chunk.values.to_numpy() for chunk in chunks]
+        # Where in the file the offsets of each chunk are, and its values.
+        self._offsets = np.array([_place(chunk.offsets, whole) for chunk in chunks], np.int64)
+        self._values = np.array([_place(chunk.values, whole) for chunk in chunks], np.int64)
 
     def padded(self, rows: Rows, width: int) -> NDArray[np.int64]:
         """int64 [rows, width]: the lists numbered `rows`, filled up with PAD."""
-        padded = np.full((len(rows), width), PAD_ID)
-        inside = np.arange(width) < self.lengths[rows, None]
-        chunk_of = np.searchsorted(self._first_rows, rows, side="right") - 1
-        for chunk in np.unique(chunk_of):
-            (members,) = np.nonzero(chunk_of == chunk)
-            starts = self._offsets[chunk][rows[members] - self._first_rows[chunk]]
-            mask = np.zeros_like(inside)
-            mask[members] = inside[members]
-            at = starts[:, None] + np.arange(width)
-            padded[mask] = self._values[chunk][at[inside[members]]]
-        return padded
+        columns = np.arange(width)
+        chunk = np.searchsorted(self._first_rows, rows, side="right") - 1
+        offsets = self._numbers[self._offsets[chunk] + rows - self._first_rows[chunk]]
+        starts = self._values[chunk] + offsets
+        # Past its end a list goes on with the next one, and the last with the end of the file.
+        found = self._numbers.take(starts[:, None] + columns, mode="clip")
+        return np.where(columns < self.lengths[rows, None], found, np.int64(PAD_ID))
 
     def blocks(self, rows: Rows) -> NDArray[np.int64]:
         """int64 [blocks, 1 + BLOCK]: the place in `rows` of each block in their lists, and it."""
@@ -118,6 +122,17 @@ class _Ragged:
         values = self.padded(rows, width)[np.arange(width) < lengths[:, None]]
         owners = np.repeat(np.arange(len(rows)), lengths // BLOCK)
         return np.concatenate([owners[:, None], values.reshape(-1, BLOCK)], axis=1)
+
+
+def _place(array: pa.Array, whole: pa.Buffer) -> int:
+    """Where the numbers of `array` begin in `whole`, in int32; 0 where there are none."""
+    buffer = array.buffers()[1]
+    if buffer is None or not len(array):
+        return 0
+    start = buffer.address - whole.address + 4 * array.offset
+    assert start % 4 == 0
+    assert 0 <= start <= whole.size
+    return int(start) // 4
 
 
 def _unfold(blocks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformer.config import AlignmentConfig, TrainSettings
 from transformer.errors import require
 from transformer.model import Transformer
-from transformer.model.attention import Attention, KeyValue, attention_weights
+from transformer.model.attention import CrossAttention, KeyValue, Padded, attention_weights
 from transformer.text.batching import Batch
 from transformer.text.dataset import PreparedData
 from transformer.training.objective import Objective, TokenLoss
@@ -53,7 +53,7 @@ class GuidedAlignment:
         """The loss of `batch`, which has links; NLL is that of the labels alone."""
         assert batch.links is not None
         attention = model.decoder[self.layer].cross_attention
-        assert isinstance(attention, Attention)
+        assert isinstance(attention, CrossAttention)
         with recorded(attention) as calls:
             loss = self.objective(model, batch)
         disagreement = alignment_loss(calls.weights(), batch.links, len(batch.source))
@@ -75,7 +75,7 @@ class AttentionCalls:
 
 
 @contextmanager
-def recorded(attention: Attention) -> Iterator[AttentionCalls]:
+def recorded(attention: CrossAttention) -> Iterator[AttentionCalls]:
     """What `attention` is asked within the context, still part of the graph.
 
     Queries are recorded as projected: afterwards the projection's weights may be spread over
@@ -83,12 +83,12 @@ def recorded(attention: Attention) -> Iterator[AttentionCalls]:
     """
     calls = AttentionCalls()
 
-    def record_call(_: nn.Module, args: tuple[Tensor, KeyValue, Tensor | None]) -> None:
+    def record_call(_: nn.Module, args: tuple[Tensor, KeyValue, Padded]) -> None:
         calls.keys.append(args[1].key)
-        calls.masks.append(args[2])
+        calls.masks.append(args[2].allowed)
 
     def record_query(_: nn.Module, __: tuple[Tensor], query: Tensor) -> None:
-        calls.queries.append(attention.heads(query))
+        calls.queries.extend(attention.heads(query, 1))
 
     hooks = [
         attention.register_forward_pre_hook(record_call),

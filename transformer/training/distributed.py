@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,7 +17,6 @@ from transformer.config import ParallelConfig
 from transformer.errors import InputError, require
 
 T = TypeVar("T")
-BUCKET = 2**23  # elements that are summed at once
 # By torchrun, to each process.
 TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -33,6 +32,7 @@ class Processes:
     count: int = 1
     local_rank: int = 0  # among those of this machine
     control: Any = None  # the group for messages between CPUs
+    bucket_mb: float = ParallelConfig.bucket_mb
 
     @property
     def is_first(self) -> bool:
@@ -73,36 +73,25 @@ class Processes:
             dist.broadcast_object_list(values, src=0, group=self.control)
         return values[0]
 
-    def sum_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each of `tensors`, on one device, by its sum over all processes.
+    def begin_sum(self, tensor: Tensor) -> Callable[[], None]:
+        """Begin to replace `tensor` by its sum over all processes; gives what waits for it.
 
-        They travel together, a bucket at a time: a message costs more than its content.
+        It is not to be touched in between. On a GPU only what is computed later waits, not the
+        host.
         """
-        if self.count == 1:
-            return
-        for bucket in buckets(tensors):
-            flat = torch.cat([tensor.detach().flatten() for tensor in bucket])
+        with answering():
+            message = dist.all_reduce(tensor, async_op=True)
+
+        def wait() -> None:
             with answering():
-                dist.all_reduce(flat)
-            start = 0
-            for tensor in bucket:
-                stop = start + tensor.numel()
-                tensor.detach().copy_(flat[start:stop].view_as(tensor))
-                start = stop
+                message.wait()
 
+        return wait
 
-def buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """`tensors` in order, in groups of one dtype and at most BUCKET elements, or of one tensor."""
-    held: list[Tensor] = []
-    n = 0
-    for tensor in tensors:
-        if held and (n + tensor.numel() > BUCKET or tensor.dtype is not held[0].dtype):
-            yield held
-            held, n = [], 0
-        held.append(tensor)
-        n += tensor.numel()
-    if held:
-        yield held
+    def sum_(self, tensor: Tensor) -> None:
+        """Replace `tensor` by its sum over all processes."""
+        if self.count > 1:
+            self.begin_sum(tensor)()
 
 
 @contextmanager
@@ -169,6 +158,18 @@ def joined(config: ParallelConfig, device: str) -> Iterator[Processes]:
         )
         control = dist.new_group(backend="gloo", timeout=timeout)
     try:
-        yield Processes(rank, count, local_rank, control)
+        yield Processes(rank, count, local_rank, control, config.bucket_mb)
+    except BaseException:
+        if on_gpu:
+            abandon_messages()
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def abandon_messages() -> None:
+    """Give up the sums that GPUs wait for: others may never send their share of them."""
+    everyone = dist.group.WORLD
+    assert everyone is not None
+    with suppress(RuntimeError):
+        everyone.abort()

@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from transformer.model import Transformer
+from transformer.model.packing import Packing
 from transformer.text.batching import Batch
 
-CHUNK = 512  # rows of logits that are in memory at a time
+# Logits that are in memory at a time: on a CPU about what its cache holds, on a GPU enough for its
+# matrix products to be large.
+CHUNK_LOGITS = {"cpu": 2**22, "cuda": 2**27}
 # Gradients of logits are near 1 / V; times this they stay within the normal numbers of fp16.
 HALF_SCALE = 1024.0
 
@@ -31,34 +35,67 @@ class Criterion(Protocol):
     def __call__(
         self, logits: Tensor, part: slice, *, needed: bool
     ) -> tuple[TokenLoss, Tensor | None]:
-        """The loss of the labels `part` and, where `needed`, its gradient at `logits` [n, ..., V].
+        """The loss of the labels `part` and, where `needed`, its gradient at their logits.
 
-        `logits` may be overwritten.
+        `logits` are [n, ..., V].
         """
 
 
-def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> TokenLoss:
+# Logits [n, V], labels [n, 1] and smoothing to the loss and its gradient at the logits [n, V].
+LabelTerms = Callable[[Tensor, Tensor, float], tuple[TokenLoss, Tensor]]
+
+
+def label_objective(smoothing: float, *, packing: bool, compiled: bool) -> Objective:
+    """The label loss, of padded or packed batches, by kernels of torch or compiled ones."""
+    terms: LabelTerms = torch.compile(label_terms, dynamic=True) if compiled else label_terms
+    return partial(packed_loss if packing else batch_loss, smoothing=smoothing, terms=terms)
+
+
+def packed_loss(
+    model: Transformer, batch: Batch, smoothing: float, terms: LabelTerms | None = None
+) -> TokenLoss:
+    """`batch_loss` without any arithmetic on padding."""
+    counts = batch.n_source_tokens, batch.n_target_tokens
+    source, target = (
+        Packing.of((ids != model.pad_id).sum(1), ids.shape[1], n)
+        for ids, n in zip((batch.source, batch.labels), counts, strict=True)
+    )
+    hidden = model.packed_hidden(
+        source.pick(batch.source), target.pick(batch.target), source, target
+    )
+    return token_loss(hidden, model.output.weight, target.pick(batch.labels), smoothing, terms)
+
+
+def batch_loss(
+    model: Transformer, batch: Batch, smoothing: float, terms: LabelTerms | None = None
+) -> TokenLoss:
     """The loss of `batch` on the model's device, summed over its labels."""
     hidden = model.hidden(batch.target, model.start(batch.source))
     # Only real labels meet the output layer, whose matrix product is the largest of all.
     hidden = hidden.flatten(0, 1).index_select(0, batch.label_positions)  # [N, D]
     labels = batch.labels.flatten().index_select(0, batch.label_positions)
-    return token_loss(hidden, model.output.weight, labels, smoothing)
+    return token_loss(hidden, model.output.weight, labels, smoothing, terms)
 
 
-def token_loss(hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float) -> TokenLoss:
+def token_loss(
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    terms: LabelTerms | None = None,
+) -> TokenLoss:
     """The loss of `labels` [N] under the logits `hidden` [N, D] @ `weight` [V, D] transposed.
 
     Smoothing gives the label 1 - e and spreads e evenly over V (Szegedy et al., 2016, section 7).
     """
-    return chunked_loss(hidden, weight, LabelCriterion(labels, smoothing))
+    return chunked_loss(hidden, weight, LabelCriterion(labels, smoothing, terms or label_terms))
 
 
 def chunked_loss(hidden: Tensor, weight: Tensor, criterion: Criterion) -> TokenLoss:
     """What `criterion` says of the logits `hidden` [N, ..., D] @ `weight` [V, D] transposed.
 
     The logits of a whole batch never exist at once: their gradient is made in the forward pass,
-    CHUNK rows at a time, in the arithmetic of the autocast in force.
+    a chunk of rows at a time, in the arithmetic of the autocast in force.
     """
     device_type = hidden.device.type
     dtype = hidden.dtype
@@ -69,6 +106,11 @@ def chunked_loss(hidden: Tensor, weight: Tensor, criterion: Criterion) -> TokenL
     return TokenLoss(
         *FusedLoss.apply(hidden, weight, criterion, dtype, needed)  # type: ignore[no-untyped-call]
     )
+
+
+def chunk_rows(device_type: str, vocab_size: int) -> int:
+    """How many rows of logits are in memory at a time."""
+    return max(1, CHUNK_LOGITS[device_type] // vocab_size)
 
 
 class FusedLoss(torch.autograd.Function):
@@ -84,7 +126,8 @@ class FusedLoss(torch.autograd.Function):
         needed: bool,
     ) -> tuple[Tensor, Tensor]:
         needed = needed and any(ctx.needs_input_grad)
-        size = max(1, CHUNK // math.prod(hidden.shape[1:-1]))
+        n_passes = math.prod(hidden.shape[1:-1])
+        size = max(1, chunk_rows(hidden.device.type, len(weight)) // n_passes)
         parts = [slice(start, start + size) for start in range(0, len(hidden), size)]
         with torch.autocast(hidden.device.type, enabled=False):
             work = Output(weight, criterion, dtype, needed)
@@ -144,26 +187,42 @@ class Output:
 
 
 class LabelCriterion:
-    """Cross-entropy with smoothed labels [N]; its gradient is made by hand, in place."""
+    """Cross-entropy with smoothed labels [N]."""
 
-    def __init__(self, labels: Tensor, smoothing: float) -> None:
+    def __init__(self, labels: Tensor, smoothing: float, terms: LabelTerms) -> None:
         self.labels = labels
         self.smoothing = smoothing
+        self.terms = terms
 
     def __call__(
         self, logits: Tensor, part: slice, *, needed: bool
     ) -> tuple[TokenLoss, Tensor | None]:
-        """The loss of the labels `part` and its gradient at `logits` [n, V], in their place."""
+        """The loss of the labels `part` and its gradient at `logits` [n, V]."""
         labels = self.labels[part, None]  # [n, 1]
+        if needed:
+            return self.terms(logits, labels, self.smoothing)
         normalizer = logits.logsumexp(-1, keepdim=True)
-        nll = (normalizer - logits.gather(1, labels)).sum()
-        uniform = (normalizer[:, 0] - logits.mean(-1)).sum()  # cross-entropy with uniform labels
-        loss = TokenLoss((1 - self.smoothing) * nll + self.smoothing * uniform, nll)
-        if not needed:
-            return loss, None
-        delta = logits.sub_(normalizer).exp_().sub_(self.smoothing / logits.shape[1])
-        delta.scatter_add_(1, labels, torch.full_like(normalizer, self.smoothing - 1))
-        return loss, delta
+        return smoothed_loss(logits, normalizer, labels, self.smoothing), None
+
+
+def label_terms(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[TokenLoss, Tensor]:
+    """The loss of `labels` [n, 1], and its gradient at `logits` [n, V]."""
+    probabilities = logits.softmax(-1)
+    # The largest probability is exp(largest logit - normalizer), and never below 1 / V.
+    normalizer = logits.amax(-1, keepdim=True) - probabilities.amax(-1, keepdim=True).log()
+    loss = smoothed_loss(logits, normalizer, labels, smoothing)
+    delta = probabilities.sub_(smoothing / logits.shape[1])
+    delta.scatter_add_(1, labels, torch.full_like(normalizer, smoothing - 1))
+    return loss, delta
+
+
+def smoothed_loss(
+    logits: Tensor, normalizer: Tensor, labels: Tensor, smoothing: float
+) -> TokenLoss:
+    """The loss of `labels` [n, 1] under `logits` [n, V], whose logsumexp is `normalizer` [n, 1]."""
+    nll = (normalizer - logits.gather(1, labels)).sum()
+    uniform = (normalizer[:, 0] - logits.mean(-1)).sum()  # cross-entropy with uniform labels
+    return TokenLoss((1 - smoothing) * nll + smoothing * uniform, nll)
 
 
 class DerivedCriterion:

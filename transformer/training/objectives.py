@@ -21,8 +21,8 @@ from transformer.training.objective import (
     DerivedCriterion,
     Objective,
     TokenLoss,
-    batch_loss,
     chunked_loss,
+    label_objective,
 )
 
 # Log-probabilities [n, passes, V] of the labels `part` of a batch to their loss, summed over the
@@ -61,7 +61,9 @@ def build_token_objective(
         n_passes = 2
         terms.append((config.rdrop, lambda _: inconsistency))
     if not terms:
-        return functools.partial(batch_loss, smoothing=config.label_smoothing)
+        return label_objective(
+            config.label_smoothing, packing=config.packing, compiled=config.compile
+        )
     return MixedObjective(
         smoothing=config.label_smoothing,
         label_weight=label_weight,

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 
 from transformer.config import OptimConfig, OptimKind
 from transformer.errors import InputError, require
+from transformer.model import stacked
 from transformer.training.muon import Muon
-from transformer.training.sharding import like, whole
+from transformer.training.sharding import like, local, whole
 
 logger = logging.getLogger(__name__)
 
@@ -93,16 +94,20 @@ def build_adafactor(named: Named, config: OptimConfig) -> Optimizer:
 def build_muon(named: Named, config: OptimConfig) -> list[Optimizer]:
     """Muon for the matrices inside the layers; AdamW for embeddings, output, biases and norms.
 
-    Keys and values are a stack of two matrices in one parameter, as model.initialize has it.
+    Queries, keys and values are a stack of matrices in one parameter (see model.stacked).
     """
 
     def is_inner(name: str, parameter: nn.Parameter) -> bool:
         return name.startswith(("encoder.", "decoder.")) and parameter.dim() == 2
 
     inner = [(name, p) for name, p in named if is_inner(name, p)]
-    stacks = [p for name, p in inner if name.endswith("key_value.weight")]
-    single = [p for name, p in inner if not name.endswith("key_value.weight")]
-    groups = [{"params": single, "parts": 1}, {"params": stacks, "parts": 2}]
+    groups = [
+        {
+            "params": [p for name, p in inner if stacked(name.removesuffix(".weight")) == n],
+            "parts": n,
+        }
+        for n in (1, 2, 3)
+    ]
     groups = [group for group in groups if group["params"]]
     others = [(name, p) for name, p in named if not is_inner(name, p)]
     optimizers: list[Optimizer] = []
@@ -124,12 +129,28 @@ def set_rate(optimizers: Iterable[Optimizer], lr: float) -> None:
 
 
 def can_skip_by_flag(optimizer: Optimizer) -> bool:
-    """Whether a step changes nothing where the tensor `optimizer.found_inf` is 1.
-
-    It then needs `optimizer.grad_scale` too, a tensor or None. For the others the host must know
-    whether to call `step`.
-    """
+    """Whether `flagged_step` is for it; for others the host must know whether to call `step`."""
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+
+
+def flagged_step(optimizer: Optimizer, factor: Tensor | None, skipped: Tensor) -> None:
+    """Make a step by `factor` (None: 1) times the gradients, or none where `skipped` is 1.
+
+    Nobody waits for the device. The kernel divides by a number in fp32, whatever the weights are
+    in, and leaves the multiplied gradients behind.
+    """
+    scale = None if factor is None else factor.reciprocal().to(torch.float32)
+    optimizer.grad_scale, optimizer.found_inf = scale, skipped  # type: ignore[attr-defined]
+    optimizer.step()
+
+
+def multiply_gradients(optimizer: Optimizer, factor: Tensor | None) -> None:
+    """Multiply the gradients of the parameters of `optimizer` by `factor`; None: by nothing."""
+    if factor is None:
+        return
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = [local(p.grad) for p in parameters if p.grad is not None]
+    torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
 
 
 def optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any]:

@@ -164,6 +164,8 @@ def build_state(
     sharded = settings.training.parallel.shard
     if not sharded:
         model.to(place.device)
+    if settings.training.compile:
+        model.compile_layers()
     if settings.training.gradient_checkpointing:
         model.checkpoint_layers()
     if settings.training.freeze:

@@ -1,23 +1,30 @@
 """The order of the data: batches grouped into updates, from any position on."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count, tee
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import torch
 
 from transformer.config import TrainSettings
 from transformer.text.batching import (
     Batch,
     Plan,
     Rows,
-    grid_length,
+    Sizes,
     make_loader,
+    measure,
     padding_share,
     plan_epoch,
 )
 from transformer.text.dataset import EncodedSplit
 from transformer.training.distributed import Processes
+from transformer.training.loading import Upload, ahead
+
+GPU_PREFETCH = 4  # updates, where data.prefetch is null
 
 
 class Leg(NamedTuple):
@@ -70,6 +77,34 @@ class UpdateBatches:
     epochs: float  # epochs done then, as a fraction
 
 
+class Share(NamedTuple):
+    """What a process computes of an update: one batch."""
+
+    rows: Rows
+    seed: int
+    counts: bool
+
+
+class Outline(NamedTuple):
+    """An update before its batches are made; for the rest see UpdateBatches."""
+
+    shares: list[Share]
+    n_source_tokens: int
+    n_target_tokens: int
+    n_padded_tokens: int
+    position: Position
+    epochs: float
+
+
+class PlannedEpoch(NamedTuple):
+    """What is left of an epoch."""
+
+    number: int
+    legs: tuple[Leg, ...]
+    plan: Plan  # of the last leg
+    sizes: Sizes
+
+
 class UpdateStream:
     """All updates of a run, endlessly.
 
@@ -93,6 +128,8 @@ class UpdateStream:
         self.on_gpu = on_gpu
         self.processes = processes
         self.workers = settings.data.workers
+        prefetch = settings.data.prefetch
+        self.prefetch = (GPU_PREFETCH if on_gpu else 0) if prefetch is None else prefetch
 
     def plan(self, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
         """The rows of each batch of the last of `legs`; without legs, of the whole epoch."""
@@ -117,45 +154,74 @@ class UpdateStream:
         lengths = self.split.source_lengths, self.split.target_lengths
         return padding_share(self.plan(0), *lengths)
 
-    def updates(self, position: Position) -> Iterator[UpdateBatches]:
-        """The updates after `position`; the last one of an epoch may have fewer batches."""
-        while True:
-            legs = position.legs
-            if not legs or legs[-1].batch_tokens != self.batch_tokens:
-                legs = (*legs, Leg(self.batch_tokens, 0))
-            for update in self._epoch(replace(position, legs=legs)):
-                yield update
-                position = update.position
+    def updates(self, position: Position) -> Generator[UpdateBatches]:
+        """The updates after `position`; the last one of an epoch may have fewer batches.
 
-    def _epoch(self, position: Position) -> Iterator[UpdateBatches]:
-        *earlier, leg = position.legs
-        plan = self.plan(position.epoch, position.legs)
-        size = self.accumulate * self.processes.count
-        groups = [range(i, min(i + size, len(plan))) for i in range(leg.batches, len(plan), size)]
-        shares = [self._share(group) for group in groups]
-        loader = iter(
-            make_loader(
-                self.split,
-                [plan[i] for share in shares for i, _ in share],
-                workers=self.workers,
-                pin_memory=self.on_gpu,
-            )
+        A thread makes `prefetch` of them before they are asked for, and another one plans the next
+        epoch; closing the generator ends both. Workers are started here, before the threads, since
+        a process with several threads should not be forked.
+        """
+        plans = ahead(self._epochs(position), min(1, self.prefetch))
+        outlines, coming = tee(self._outlines(plans, position.update))
+        loader = make_loader(
+            self.split,
+            (share.rows for outline in coming for share in outline.shares),
+            workers=self.workers,
+            pin_memory=self.on_gpu,
         )
-        n_left = np.cumsum([0, *(len(rows) for rows in reversed(plan))])[::-1]
-        number = len(earlier)
-        for update, (group, share) in enumerate(zip(groups, shares, strict=True), position.update):
-            seeds = [dropout_seed(self.seed, position.epoch, number, i) for i, _ in share]
-            work = [
-                Work(next(loader), plan[i], seed, counts)
-                for (i, counts), seed in zip(share, seeds, strict=True)
+        batches = iter(loader)
+        if not (self.on_gpu and self.prefetch):
+            return ahead(self._fill(outlines, batches, plans), self.prefetch)
+        upload = Upload(torch.device("cuda", torch.cuda.current_device()))
+        sent = upload.send(batches)
+        return _received(upload, ahead(self._fill(outlines, sent, plans), self.prefetch))
+
+    def _epochs(self, position: Position) -> Generator[PlannedEpoch]:
+        """The epoch of `position` and all that follow."""
+        legs = position.legs
+        if not legs or legs[-1].batch_tokens != self.batch_tokens:
+            legs = (*legs, Leg(self.batch_tokens, 0))
+        for epoch in count(position.epoch):
+            plan = self.plan(epoch, legs)
+            sizes = measure(plan, self.split.source_lengths, self.split.target_lengths)
+            yield PlannedEpoch(epoch, legs, plan, sizes)
+            legs = (Leg(self.batch_tokens, 0),)
+
+    def _outlines(self, epochs: Iterable[PlannedEpoch], update: int) -> Iterator[Outline]:
+        """All updates of `epochs`, numbered from `update` + 1."""
+        for epoch in epochs:
+            for outline in self._outlines_of(epoch, update):
+                update = outline.position.update
+                yield outline
+
+    def _outlines_of(self, planned: PlannedEpoch, update: int) -> Iterator[Outline]:
+        epoch, (*earlier, leg), plan, sizes = planned
+        counts = sizes.source_tokens, sizes.target_tokens, sizes.padded_tokens
+        n_left = np.append(np.cumsum(sizes.rows[::-1])[::-1], 0)
+        size = self.accumulate * self.processes.count
+        for start in range(leg.batches, len(plan), size):
+            update += 1
+            stop = min(start + size, len(plan))
+            after = Position(update, epoch, (*earlier, Leg(leg.batch_tokens, stop)))
+            if stop == len(plan):
+                after = Position(update, epoch + 1)
+            shares = [
+                Share(plan[i], dropout_seed(self.seed, epoch, len(earlier), i), own)
+                for i, own in self._share(range(start, stop))
             ]
-            after = Position(update + 1, position.epoch, (*earlier, Leg(leg[0], group.stop)))
-            if group.stop == len(plan):
-                after = Position(update + 1, position.epoch + 1)
-            done = 1 - float(n_left[group.stop]) / len(self.split)
-            yield UpdateBatches(
-                work, *self._counts([plan[i] for i in group]), after, position.epoch + done
-            )
+            done = 1 - float(n_left[stop]) / len(self.split)
+            source, target, padded = (int(column[start:stop].sum()) for column in counts)
+            yield Outline(shares, source, target, padded, after, epoch + done)
+
+    @staticmethod
+    def _fill(
+        outlines: Iterable[Outline], batches: Iterator[Batch], plans: Generator[PlannedEpoch]
+    ) -> Generator[UpdateBatches]:
+        """The updates of `outlines`, with their batches; at the end, `plans` are closed."""
+        with closing(plans):
+            for outline in outlines:
+                work = [Work(next(batches), *share) for share in outline.shares]
+                yield UpdateBatches(work, *outline[1:])
 
     def _share(self, group: range) -> list[tuple[int, bool]]:
         """This process's batches of `group`, by number, and whether each counts.
@@ -168,14 +234,14 @@ class UpdateStream:
             own.append((group[0], False))
         return own
 
-    def _counts(self, plan: Plan) -> tuple[int, int, int]:
-        """Real source tokens, real target tokens and tokens with padding of some batches."""
-        sides = [self.split.source_lengths, self.split.target_lengths]
-        real = [sum(int(lengths[rows].sum()) for rows in plan) for lengths in sides]
-        padded = sum(
-            len(rows) * grid_length(int(lengths[rows].max())) for rows in plan for lengths in sides
-        )
-        return real[0], real[1], padded
+
+def _received(upload: Upload, updates: Generator[UpdateBatches]) -> Generator[UpdateBatches]:
+    """`updates`, to be computed with by whoever asks for them."""
+    with closing(updates):
+        for update in updates:
+            for work in update.work:
+                upload.receive(work.batch)
+            yield update
 
 
 def dropout_seed(seed: int, epoch: int, leg: int, batch: int) -> int:

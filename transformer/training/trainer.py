@@ -60,6 +60,7 @@ class Trainer:
         self.window = window  # what earlier processes have not told; None: there were none
         self.saved = window is not None  # whether the state has been given to the writer as it is
         self.now_s = state.elapsed_s  # of training, at the latest update, as all processes have it
+        self.agreed: list[float] = []  # flags that came with the latest update, if not used yet
         self.saved_s = self.now_s  # when the state was last given to the writer
 
     @property
@@ -134,7 +135,9 @@ class Trainer:
     def _advance(self, update: UpdateBatches) -> None:
         """Make an update, and tell of it."""
         state = self.state
-        result = state.updater.update(update)
+        result = state.updater.update(update, self._flags)
+        if self.processes.count > 1:
+            self.agreed = result.agreed
         if state.ema is not None:
             state.ema.update(update.position.update)
         state.position, state.metrics, self.saved = update.position, {}, False
@@ -147,9 +150,8 @@ class Trainer:
 
     def _settle(self) -> str | None:
         """Do what is due after an update and has not been done; why training ends, if it does."""
-        self.now_s, signal = self.processes.agree(
-            self.state.elapsed_s, float(self.signals.received or 0)
-        )
+        self.now_s, signal = self.agreed or self.processes.agree(*self._flags())
+        self.agreed = []
         with self.tracker.paused():
             if self._reached(self.now_s) is not None:
                 self.tracker.finish()  # before the last checkpoint, after which nothing is told
@@ -163,6 +165,10 @@ class Trainer:
                 self._save()
             self.writer.poll()
         return self._reached(self.now_s)
+
+    def _flags(self) -> tuple[float, float]:
+        """What all processes have to agree on: the time, and the signal that came."""
+        return self.state.elapsed_s, float(self.signals.received or 0)
 
     def _is_due(self, every: int) -> bool:
         return self.number % every == 0

@@ -1,11 +1,11 @@
 """One update: sum gradients over batches and processes, clip, set the learning rate, step."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transformer.config import OptimConfig, Precision
 from transformer.device import autocast
@@ -13,18 +13,22 @@ from transformer.errors import InputError
 from transformer.model import Transformer
 from transformer.text.batching import Batch
 from transformer.training.distributed import Processes
+from transformer.training.gradients import build_gradients, trained
 from transformer.training.objective import Objective
 from transformer.training.optimizer import (
     build_optimizers,
     can_skip_by_flag,
+    flagged_step,
     load_optimizer_state,
+    multiply_gradients,
     optimizer_state,
     set_rate,
 )
-from transformer.training.sharding import local, synchronize_next_backward
 from transformer.training.stream import UpdateBatches, Work
 
 logger = logging.getLogger(__name__)
+
+Flags = Callable[[], Sequence[float]]
 
 FIRST_SCALE = 2.0**16
 SCALE_INTERVAL = 2_000  # updates without an overflow after which the scale doubles
@@ -38,6 +42,7 @@ class UpdateResult(NamedTuple):
     gradient_norm: Tensor  # before clipping
     skipped: Tensor  # 1 where loss or gradient was not finite and no weight has changed, else 0
     lr: float
+    agreed: list[float]  # the largest of each flag over all processes
 
 
 class LossScale:
@@ -91,8 +96,9 @@ class Updater:
         self.schedule = schedule
         self.processes = processes or Processes()
         self.sharded = sharded
-        self.max_norm = float("inf") if config.clip_norm is None else config.clip_norm
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.max_norm = config.clip_norm
+        self.parameters = trained(model)
+        self.gradients = build_gradients(model, self.processes, sharded=sharded)
         self.device = self.parameters[0].device
         self.optimizers = build_optimizers(model, config)
         self.rate_factor = 1.0  # of the schedule's rate: what plateaus and rollbacks leave of it
@@ -104,47 +110,56 @@ class Updater:
         self.precision = precision
         self.scale = LossScale(self.device, precision is Precision.fp16)
 
-    def update(self, update: UpdateBatches) -> UpdateResult:
-        """Change the weights by the gradient of the mean loss over all labels of `update`."""
+    def update(self, update: UpdateBatches, flags: Flags = tuple) -> UpdateResult:
+        """Change the weights by the gradient of the mean loss over all labels of `update`.
+
+        All processes agree on the `flags` that they have after their last backward pass.
+        """
         self.model.train()
-        losses = self._backward(update)
-        # Summed with the gradients, so of their type where this process has no batch.
-        nll = torch.stack([self._zero(), *losses]).sum()
-        gradients = self._sum_gradients(nll)
+        losses, agreed = self._backward(update, flags)
+        nll, norm = self.gradients.totals()
         # Of the gradients as they are; NaN or infinite where any of them is, or a loss was.
-        norm = self._norm(gradients) / self.scale.scale + 0 * nll
+        norm = norm / self.scale.scale + 0 * nll
         skipped = (~norm.isfinite()).to(torch.float32)
-        factor = (self.max_norm / (norm + 1e-6)).clamp(max=1.0) / self.scale.scale
-        torch._foreach_mul_(gradients, factor.to(gradients[0].dtype))
         lr = self.rate_factor * self.schedule(update.position.update)
-        self._step(lr, skipped)
+        self._step(lr, self._factor(norm), skipped)
         self.scale.update(skipped)
-        return UpdateResult(nll, losses, norm, skipped, lr)
+        return UpdateResult(nll, losses, norm, skipped, lr, agreed)
 
     def _zero(self) -> Tensor:
         return torch.zeros((), dtype=self.parameters[0].dtype, device=self.device)
 
-    def _step(self, lr: float, skipped: Tensor) -> None:
+    def _factor(self, norm: Tensor) -> Tensor | None:
+        """What clipping and the scale multiply the gradients by; None: by nothing."""
+        if self.max_norm is None and not self.scale.enabled:
+            return None
+        limit = float("inf") if self.max_norm is None else self.max_norm
+        return (limit / (norm + 1e-6)).clamp(max=1.0) / self.scale.scale
+
+    def _step(self, lr: float, factor: Tensor | None, skipped: Tensor) -> None:
         set_rate(self.optimizers, lr)
         for optimizer in self.optimizers:
             if can_skip_by_flag(optimizer) and not self.sharded:
-                optimizer.grad_scale, optimizer.found_inf = None, skipped  # type: ignore[attr-defined]
-                optimizer.step()
+                flagged_step(optimizer, factor, skipped)
             elif not bool(skipped):  # here the device has to be waited for
+                multiply_gradients(optimizer, factor)
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def _backward(self, update: UpdateBatches) -> list[Tensor]:
-        """The loss of each own batch, its gradient added to the parameters'.
+    def _backward(self, update: UpdateBatches, flags: Flags) -> tuple[list[Tensor], list[float]]:
+        """The loss of each own batch, its gradient added to the parameters'; the agreed flags.
 
         Where memory runs out in any process, all of them begin again with smaller batches.
         """
+        self.gradients.clear()
         while True:
-            found, failed = self._try_backward(update)
-            (failed,) = self.processes.agree(failed)
+            losses, failed = self._try_backward(update)
+            # Of the weights' type also where this process has no batch.
+            self.gradients.send(torch.stack([self._zero(), *losses]).sum())
+            failed, *agreed = self.processes.agree(failed, *flags())
             if not failed:
-                return found
-            self.model.zero_grad(set_to_none=True)
+                return losses, agreed
+            self.gradients.clear()
             self._split_from(int(failed))
 
     def _try_backward(self, update: UpdateBatches) -> tuple[list[Tensor], float]:
@@ -153,11 +168,13 @@ class Updater:
         size = 0
         try:
             for number, work in enumerate(update.work, start=1):
-                synchronize_next_backward(self.model, number == len(update.work))
                 torch.manual_seed(work.seed)
                 loss = self._zero()
-                for part in self._parts(work):
+                parts = list(self._parts(work))
+                for part in parts:
                     size = padded_size(part)
+                    is_last = number == len(update.work) and part is parts[-1]
+                    self.gradients.before_backward(is_last=is_last)
                     loss = loss + self._backward_part(part, work, update.n_target_tokens)
                 if work.counts:
                     losses.append(loss)
@@ -205,23 +222,6 @@ class Updater:
             size,
             self.largest,
         )
-
-    def _sum_gradients(self, nll: Tensor) -> list[Tensor]:
-        """The gradients, this process's part of them, summed over all processes; likewise `nll`."""
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [local(p.grad) for p in self.parameters if p.grad is not None]
-        self.processes.sum_([nll] if self.sharded else [*gradients, nll])
-        return gradients
-
-    def _norm(self, gradients: list[Tensor]) -> Tensor:
-        norm = nn.utils.get_total_norm(gradients)
-        if self.sharded:
-            squared = norm.square()
-            self.processes.sum_([squared])
-            norm = squared.sqrt()
-        return norm
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if never stopped; every process must call."""

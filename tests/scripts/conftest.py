@@ -1,0 +1,6 @@
+"""Lets tests import the scripts, as Python does when one of them runs."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))

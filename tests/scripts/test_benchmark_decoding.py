@@ -1,0 +1,215 @@
+"""The decoding benchmark: its formula, its forced lengths, and what it reports."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import benchmark_decoding
+import numpy as np
+import pytest
+import torch
+from baselines import decoding_project, decoding_torch
+from baselines.decoding_report import Report, latency, search_flops
+from baselines.plain import PlainTransformer
+from torch.utils.flop_counter import FlopCounterMode
+
+from transformer.checkpoint import Contents, model_weights, save_checkpoint
+from transformer.config import (
+    ModelConfig,
+    Norm,
+    PhrasebookConfig,
+    SearchConfig,
+    TokenizerConfig,
+    TrainSettings,
+    to_mapping,
+)
+from transformer.errors import InputError
+from transformer.model import Transformer
+from transformer.search import search
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, train_tokenizers
+from transformer.translation.translator import max_lengths
+
+SHAPE = ModelConfig(encoder_layers=1, decoder_layers=2, d_model=16, d_feed_forward=24, n_heads=2)
+V = 40
+SMALL = [
+    *("--model", "tiny", "--vocab-size", "60", "--sentences", "6", "--singles", "2"),
+    *("--rounds", "2", "--threads", "1", "--device", "cpu", "--batch-sentences", "4"),
+]
+
+# torch.nn.Transformer makes them of padded sources by itself.
+pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_decoding.py", *SMALL, *words])
+    benchmark_decoding.main()
+
+
+def make_work(**changes: Any) -> dict[str, Any]:
+    work = {
+        "sources": [[5, 6, 7], [8, 9], [10]],
+        "batches": {"2": [[0, 1], [2]]},
+        "singles": [0],
+        "model": to_mapping(SHAPE),
+        "vocab_size": V,
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "warm_up": 0,
+        "checkpoint": None,
+    }
+    return work | changes
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("norm", Norm)
+def test_the_flops_of_a_search_are_those_that_torch_counts(beam_size: int, norm: Norm) -> None:
+    B, S, T = 2, 5, 4
+    config = ModelConfig(**(vars(SHAPE) | {"norm": norm}))
+    model = Transformer(config, source_vocab_size=V, target_vocab_size=V, pad_id=PAD_ID).eval()
+    source = torch.randint(EOS_ID + 1, V, (B, S))
+    with FlopCounterMode(display=False) as counter:
+        found = search(
+            decoding_project.Endless(model),
+            source,
+            torch.full((B,), T),
+            SearchConfig(beam_size=beam_size),
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            pad_id=PAD_ID,
+        )
+    assert [len(hypotheses[0].tokens) for hypotheses in found] == [T] * B
+    assert search_flops(config, V, [S] * B, [T] * B, beam_size) == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("system", [decoding_project, decoding_torch])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_system_of_random_weights_writes_as_much_as_it_is_told(
+    system: Any, beam_size: int
+) -> None:
+    decode, _ = system.build(make_work())
+    for length in (1, 2, 9):
+        assert decode([[5, 6, 7], [8]], length, beam_size) == [length, length]
+
+
+@pytest.mark.parametrize(("weight", "finished"), [(1, False), (4, True)])
+def test_a_checkpoint_writes_what_its_search_finds(
+    tmp_path: Path, weight: int, finished: bool
+) -> None:
+    lines = ["a cat sees the dog", "the dog sees a cat", "a tree", "the tree is a home"]
+    size = 276
+    tokenizers = train_tokenizers([(x, x) for x in lines], TokenizerConfig(vocab_size=size))
+    data = PhrasebookConfig(source="en", target="de")
+    settings = TrainSettings(data=data, model=SHAPE, run_dir=str(tmp_path))
+    torch.manual_seed(3)
+    model = Transformer(SHAPE, source_vocab_size=size, target_vocab_size=size, pad_id=PAD_ID).eval()
+    with torch.no_grad():  # on EOS, which the search then finds or not
+        model.output.weight[EOS_ID] *= weight
+    contents = Contents(model_weights(model), settings, tokenizers, {}, None)
+    save_checkpoint(tmp_path / "checkpoint", contents)
+    decode, _ = decoding_project.build(make_work(checkpoint=str(tmp_path / "checkpoint")))
+    config = SearchConfig(beam_size=3)
+    sources = [[number, 9, 30] for number in range(EOS_ID + 1, 20)]
+    found = search(
+        model,
+        torch.tensor([[*ids, EOS_ID] for ids in sources]),
+        max_lengths([len(ids) for ids in sources], config),
+        config,
+        bos_id=BOS_ID,
+        eos_id=EOS_ID,
+        pad_id=PAD_ID,
+    )
+    best = [hypotheses[0] for hypotheses in found]
+    assert {each.finished for each in best} == {finished}
+    assert decode(sources, 1, 3) == [len(each.tokens) + each.finished for each in best]
+
+
+def test_the_plain_loop_with_a_beam_of_one_takes_the_likeliest_token_each_time() -> None:
+    torch.manual_seed(1)
+    model = PlainTransformer(to_mapping(SHAPE), V, 20).eval()
+    source = torch.tensor([[5, 6, 7, EOS_ID], [8, EOS_ID, PAD_ID, PAD_ID]])
+    with torch.no_grad():
+        found = decoding_torch.search(model, source, 6, 1)
+        target = torch.cat([torch.full((2, 1), BOS_ID), found[:, :-1]], dim=1)
+        logits = model(source, target)
+    logits[..., EOS_ID] = -torch.inf
+    assert torch.equal(logits.argmax(-1), found)
+
+
+def test_a_system_that_does_not_keep_to_its_lengths_is_not_reported() -> None:
+    report = Report(make_work(), SHAPE, rates=[1e9], beam_size=2)
+    single, final = {"seconds": [0.1]}, {"peak_memory": None}
+    good = {"seconds": [0.5, 0.5], "written": [[4, 4], [2]]}
+    short = {"seconds": [0.5, 0.5], "written": [[4, 3], [2]]}
+    assert report.system([good], single, final)["target_tokens_per_s"] == 10.0
+    with pytest.raises(AssertionError, match="forced"):
+        report.system([good, short], single, final)
+
+
+def test_padding_is_the_share_of_source_tokens_that_are_none() -> None:
+    # With EOS, sources of 4 and 3 tokens in one batch, and of 2 in another.
+    head = Report(make_work(), SHAPE, rates=[1e9], beam_size=2).head("tiny", "drawn")
+    assert head["source_tokens"] == 9
+    assert head["padding_share"] == pytest.approx(0.1)
+
+
+def test_latency_is_the_median_and_the_95th_percentile() -> None:
+    assert latency([x / 1e3 for x in range(101)]) == {"median": 50.0, "p95": 95.0}
+
+
+def test_a_benchmark_reports_all_that_it_measures(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.json"
+    monkeypatch.setattr(benchmark_decoding, "matmul_rate", lambda *_: 1e12)
+    run(monkeypatch, "--beam-size", "1", "2", "--json", str(file))
+    rows = json.loads(file.read_text())
+    printed = capfd.readouterr().out
+    assert [row["beam_size"] for row in rows] == [1, 2]
+    for row in rows:
+        assert {benchmark_decoding.PROJECT, "plain"} <= row["systems"].keys()
+        for name in benchmark_decoding.BASELINES:
+            assert name in row["systems"] or any(name in why for why in row["left_out"])
+        for name, found in row["systems"].items():
+            assert name in printed
+            assert len(found["target_tokens_per_s_rounds"]) == 2
+            middle = np.median(found["target_tokens_per_s_rounds"])
+            assert found["target_tokens_per_s"] == pytest.approx(middle, rel=0.5)
+            assert 0 < found["matmul_share"] < 1
+            assert 0 < found["latency_ms"]["median"] <= found["latency_ms"]["p95"]
+            assert found["peak_memory"] > 1e7
+        assert len({found["target_tokens"] for found in row["systems"].values()}) == 1
+        assert row["systems"][benchmark_decoding.PROJECT]["ratio"] == 1
+        assert {"commit", "device", "threads", "torch"} <= row["environment"].keys()
+    assert "padding_share" in printed
+
+
+def test_sentences_of_a_file_are_decoded_in_pieces_of_that_file(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_text("a cat sees a dog\n\nthe dog\n" * 3)
+    arguments = benchmark_decoding.parse(
+        ["--source", str(file), "--vocab-size", "271", "--sentences", "4"]
+    )
+    sources = benchmark_decoding.encode(arguments, None)
+    assert len(sources) == 4
+    assert sources[0] == sources[2]
+    assert all(EOS_ID < id_ < 271 for ids in sources for id_ in ids)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--baselines", "plain,other"], "there is no other"),
+        (["--checkpoint", "runs/x"], "needs --source"),
+        (["--checkpoint", "runs/x", "--source", "y", "--baselines", "plain"], "reads its weights"),
+        (["--python", "marian=/no/such/python"], "is not NAME=INTERPRETER"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.setattr(benchmark_decoding, "matmul_rate", lambda *_: 1e9)
+    with pytest.raises(InputError, match=message) as caught:
+        run(monkeypatch, *words)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,48 @@
+"""The benchmark of loading, on a corpus that takes no time."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import benchmark_loading
+import pytest
+
+from transformer.training.stream import Position
+
+TINY = ["--pairs=300", "--vocab-size=50", "--batch-tokens=500", "--updates=8", "--update-ms=2"]
+
+
+def test_a_row_tells_of_each_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.json"
+    loaders = ["--workers", "0", "1", "--prefetch", "0", "2", "--json", str(file)]
+    monkeypatch.setattr(sys, "argv", ["benchmark_loading.py", *TINY, *loaders])
+    benchmark_loading.main()
+    row = json.loads(capsys.readouterr().out)
+    assert json.loads(file.read_text(encoding="utf-8")) == [row]
+    assert row["pairs"] == 300
+    assert 0 < row["shapes"] <= row["batches"]
+    kinds = [(found["workers"], found["prefetch"]) for found in row["loaders"]]
+    assert kinds == [(0, 0), (0, 2), (1, 0), (1, 2)]
+    for found in row["loaders"]:
+        assert 0 < found["waiting_share"] < 1
+        assert found["tokens_per_s"] > found["updates_per_s"] > 0
+        assert found["longest_wait_ms"] > 0
+
+
+def test_waits_are_those_for_data_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_loading.py", *TINY])
+    arguments = benchmark_loading.parse()
+    split = benchmark_loading.open_split(arguments, tmp_path)
+    stream = benchmark_loading.stream_of(split, arguments, workers=0, prefetch=0)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    _, waits, n_tokens = benchmark_loading.walk(stream, Position(), 5, 1e3)
+    assert slept == [1e3] * 5
+    assert sum(waits) < 1e3
+    updates = stream.updates(Position())
+    next(updates)
+    expected = [next(updates) for _ in range(5)]
+    assert n_tokens == sum(u.n_source_tokens + u.n_target_tokens for u in expected)
