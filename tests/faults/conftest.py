@@ -11,7 +11,7 @@ from tests.faults.runs import changed, make_settings, write_corpus
 from transformer.config import TrainSettings
 from transformer.training import train
 from transformer.training.stream import UpdateBatches
-from transformer.training.update import Updater, UpdateResult
+from transformer.training.update import Flags, Updater, UpdateResult
 
 
 class Died(BaseException):
@@ -56,10 +56,10 @@ def dying(number: int, factor: float | None = None) -> Iterator[None]:
     """Lets a run end in the midst of update `number`, at that `factor` of rollbacks or any."""
     update = Updater.update
 
-    def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
+    def updated(self: Updater, batches: UpdateBatches, flags: Flags) -> UpdateResult:
         if batches.position.update == number and factor in {None, self.rate_factor}:
             raise Died
-        return update(self, batches)
+        return update(self, batches, flags)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Updater, "update", updated)

@@ -100,8 +100,8 @@ def tell_all() -> None:
 
         return wrapped
 
-    def updated(original: Callable[..., Any], self: Updater, update: Any) -> Any:
-        found = original(self, update)
+    def updated(original: Callable[..., Any], self: Updater, update: Any, flags: Any) -> Any:
+        found = original(self, update, flags)
         BOARD.write("done", update.position.update)
         return found
 

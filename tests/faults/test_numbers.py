@@ -40,10 +40,10 @@ def spoiling(bad: Bad, spoil: Callable[[TokenLoss], TokenLoss] = spoil_loss) -> 
     armed = False
     update = Updater.update
 
-    def updated(self: Updater, batches: UpdateBatches) -> UpdateResult:
+    def updated(self: Updater, batches: UpdateBatches, flags: Flags) -> UpdateResult:
         nonlocal armed
         armed = bad(self, batches.position.update)
-        return update(self, batches)
+        return update(self, batches, flags)
 
     def build(original: Callable[..., Any]) -> Callable[..., Any]:
         def built(*args: Any) -> Callable[[Transformer, Batch], TokenLoss]:
