@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from transformer.config import Precision
-from transformer.device import autocast, choose_device, choose_precision, set_threads
+from transformer.device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    require_compiler,
+    set_threads,
+)
 from transformer.errors import InputError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -118,6 +124,18 @@ def test_threads_are_set_only_where_asked_for() -> None:
     assert torch.get_num_threads() == 2
     set_threads(None)
     assert torch.get_num_threads() == 2
+
+
+def test_a_compiler_that_does_not_work_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: object) -> object:
+        raise RuntimeError("no compiler found\nand a long tale")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(
+        InputError, match=r"training.compile=true: .* \(no compiler found\)"
+    ) as told:
+        require_compiler(CPU)
+    assert "\n" not in str(told.value)
 
 
 FREED = """

@@ -68,7 +68,8 @@ def keep_freed_memory() -> None:
     """Let the C library keep the memory of freed tensors for the next ones.
 
     Otherwise it gives large ones back, and the system zeroes each of their pages again at the next
-    use. Does nothing where the library is not glibc.
+    use. It is of the whole process and for good: what was once in use stays with the process. Does
+    nothing where the library is not glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -78,9 +79,27 @@ def keep_freed_memory() -> None:
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # bytes at the end that stay
 
 
+def require_compiler(device: torch.device) -> None:
+    """Raise InputError unless torch.compile works for `device`."""
+    try:
+        torch.compile(torch.relu)(torch.zeros(8, device=device))
+    except (torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
+        reason = next(
+            (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+        )
+        raise InputError(
+            f"training.compile=true: torch.compile does not work here ({reason[:120]}); it needs "
+            "g++, on a GPU Triton too; or set it to false"
+        ) from error
+
+
+def count_compiled() -> int:
+    """How many graphs torch.compile has made kernels for in this process."""
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
 def set_threads(threads: int | None) -> None:
-    """Let torch use that many threads of the CPU, None: its own choice; and keep freed memory."""
-    keep_freed_memory()
+    """Let torch use that many threads of the CPU; None leaves its own choice."""
     if threads is not None:
         torch.set_num_threads(threads)
 

@@ -46,6 +46,7 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (TrainingConfig, {"packing": True, "alignment": GUIDED}, "alignment.weight above 0"),
         (TrainingConfig, {"packing": True, "distillation": TAUGHT}, "distillation.teacher"),
         (TrainingConfig, {"compile": True, "parallel": SHARDED}, "compile=true does not go with"),
+        (TrainingConfig, {"compile": True, "alignment": GUIDED}, "alignment.weight above 0"),
         (TrainSettings, {"training": PACKED, "model": DROPPING}, "model.attention_dropout=0.1"),
         (ParallelConfig, {"bucket_mb": 0.0}, "training.parallel.bucket_mb=0.0"),
         (PhrasebookConfig, {"prefetch": -1}, "data.prefetch=-1"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
@@ -85,6 +86,16 @@ def test_many_shapes_take_few_compilations(build_model: Build) -> None:
         gradients(model, tokens(B, S), tokens(B, T))
     assert len(shapes) == 36
     assert counters["stats"]["unique_graphs"] <= 4
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_sizes_of_one_are_compiled_too(build_model: Build, frozen: bool) -> None:
+    model = build_model().train()
+    model.source_embedding.requires_grad_(not frozen)
+    model.compile_layers()
+    for B, S, T in product((1, 2, 5), repeat=3):
+        model.hidden(tokens(B, T), model.start(tokens(B, S))).sum().backward()  # type: ignore[no-untyped-call]
+    assert not counters["unimplemented"]  # where dynamo counts what it has given up
 
 
 def test_search_is_not_compiled(build_model: Build, source: Tensor, target: Tensor) -> None:

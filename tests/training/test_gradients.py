@@ -20,7 +20,7 @@ from transformer.model import Transformer
 from transformer.training.distributed import Processes, joined
 from transformer.training.gradients import BucketedGradients, groups
 from transformer.training.memory import full_batch
-from transformer.training.objective import batch_loss
+from transformer.training.objective import TokenLoss, batch_loss, packed_loss
 from transformer.training.optimizer import freeze
 from transformer.training.stream import Position, UpdateBatches, Work
 from transformer.training.update import Updater, padded_size
@@ -48,6 +48,7 @@ class Case:
     dropout: float = 0.1
     bucket_mb: float = 0.004
     most: int | None = None
+    loss: Callable[..., TokenLoss] = batch_loss
 
 
 CASES = {
@@ -61,6 +62,7 @@ CASES = {
     "frozen embedding": Case(frozen=("output.weight",), tying=Tying.two_way),
     "gradient checkpointing": Case(checkpointing=True),
     "out of memory in the last batch": Case(n_batches=2, most=7, dropout=0.0),
+    "packed": Case(loss=packed_loss),
     "out of memory twice": Case(n_batches=4, most=2, dropout=0.0),
     "out of memory in an earlier batch": Case(most=7, n_batches=4, dropout=0.0),
 }
@@ -88,7 +90,7 @@ def build(case: Case) -> Transformer:
 
 
 def updater_of(case: Case, processes: Processes) -> Updater:
-    objective = partial(batch_loss, smoothing=0.1)
+    objective = partial(case.loss, smoothing=0.1)
     optim = OptimConfig(clip_norm=None)
     return Updater(
         build(case), objective, optim, lambda _: 1e-3, Precision.fp32, processes=processes

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,15 @@ def whole(settings: TrainSettings, change: Change, tmp_path: Path) -> Callable[.
         (7, {"training__validate_every": 2, "optim__kind": OptimKind.adafactor}),
         (5, {"optim__schedule": Schedule.plateau, "optim__plateau_patience": 1}),
         (4, {"training__gradient_checkpointing": True, "training__freeze": ["encoder.*"]}),
+        (4, {"model__attention_dropout": 0.0, "training__packing": True}),
+        (4, {"data__prefetch": 3}),
+        (4, {"training__compile": True}),
     ],
     ids=lambda value: None if isinstance(value, int) else "-".join(value),
 )
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch,
     whole: Callable[..., TrainSettings],
     change: Change,
     assert_same_run: Same,
@@ -105,6 +111,8 @@ def test_a_run_in_two_parts_equals_a_run_at_once_bit_for_bit(
     m: int,
     values: dict[str, Any],
 ) -> None:
+    # What torch.compile makes takes a minute to make; graphs run as they are traced.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     expected = whole(**values)
     parts = change(expected, run_dir=str(tmp_path / "parts"))
     assert train(change(parts, training__max_updates=m)).update == m

@@ -50,6 +50,8 @@ FREE_CHANGES = {
     "training__resume": Resume.never,
     "training__accumulate": 2,
     "training__gradient_checkpointing": True,
+    "training__compile": True,
+    "data__prefetch": 2,
     "training__checkpoint_minutes": 5.0,
     "training__keep_every": 3,
     "training__keep_minutes": 5.0,
@@ -359,7 +361,7 @@ def test_what_cannot_be_read_or_is_of_another_version_is_not_taken_for_damaged(
     three: RunFolder,
 ) -> None:
     manifest = three.checkpoints / "00000030" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
     with pytest.raises(InputError, match="format 9"):
         three.last()
     assert kept(three) == [10, 20, 30]

@@ -19,7 +19,7 @@ from transformer.config import TrainSettings, save_settings
 from transformer.errors import InputError
 from transformer.text.tokenizer import Tokenizers
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
 METRICS = "metrics.json"

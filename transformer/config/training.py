@@ -139,7 +139,8 @@ class TrainingConfig:
     # share of the earlier mean at an update, as 0.999; null: none.
     ema: float | None = None
     gradient_checkpointing: bool = False  # keep less in memory, compute activations twice
-    compile: bool = False  # the layers and the loss, by torch.compile
+    # The layers, and the label loss where it stands alone, by torch.compile.
+    compile: bool = False
     packing: bool = False  # sentences end to end instead of padded ones
     validate_every: int = 1_000  # updates
     checkpoint_every: int = 1_000  # updates
@@ -191,6 +192,11 @@ class TrainingConfig:
         require(
             not (self.compile and self.parallel.shard),
             "training.compile=true does not go with training.parallel.shard=true; set one to false",
+        )
+        require(
+            not (self.compile and self.alignment.weight > 0),
+            "training.compile=true does not go with training.alignment.weight above 0; leave one "
+            "of them out",
         )
         require(
             0 <= self.label_smoothing < 1,

@@ -74,6 +74,14 @@ class Padded(NamedTuple):
         return (weights @ value).view(B, H, T, C)
 
 
+def has_kernel(query: Tensor) -> bool:
+    """Whether torch's kernel for packed sentences takes `query` [..., C]."""
+    if query.device.type != "cuda" or query.dtype not in {torch.float16, torch.bfloat16}:
+        return False
+    C = query.shape[-1]
+    return C % 8 == 0 and C <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
 class Packed(NamedTuple):
     """Attention within sentences that lie end to end: [H, N, C]."""
 
@@ -87,7 +95,7 @@ class Packed(NamedTuple):
         On a GPU in half precision by torch's kernel for this, which knows no dropout.
         """
         tensors = [x.transpose(0, 1) for x in (query, *key_value)]  # [N, H, C]
-        if query.device.type == "cuda" and query.dtype in (torch.float16, torch.bfloat16):
+        if has_kernel(query):
             assert dropout_p == 0
             gathered: Tensor = _varlen_attn(
                 *tensors,

@@ -18,6 +18,10 @@ from transformer.model.layers import DecoderLayer, EncoderLayer, build_final_nor
 from transformer.model.packing import Packing
 from transformer.model.positions import Positions
 
+# Of a layer: for frozen inputs, each arithmetic, and sizes of 1. Beyond the limit, layers would run
+# uncompiled, and drop out otherwise than a fresh process, which has compiled less before.
+RECOMPILATIONS = 64
+
 
 @dataclass
 class DecoderState:
@@ -77,6 +81,7 @@ class Transformer(nn.Module):
 
         Sizes of batches are not part of what is compiled; search goes on as before.
         """
+        torch._dynamo.config.recompile_limit = RECOMPILATIONS
         self.train_layer = torch.compile(run_layer, dynamic=True)
 
     def checkpoint_layers(self) -> None:

@@ -23,7 +23,11 @@ class Totals(NamedTuple):
 
 
 class Gradients(Protocol):
-    """What an update asks of the gradients, each method once a turn and in this order."""
+    """What an update asks of the gradients.
+
+    `clear`, `before_backward` for each part of a batch, `send`; these again where memory ran out in
+    any process; then `totals`.
+    """
 
     def clear(self) -> None:
         """Begin: all gradients are zero."""

@@ -13,14 +13,15 @@ from torch import Tensor
 from transformer.text.batching import Batch
 
 T = TypeVar("T")
-END_S = 1.0  # how long to wait for a thread that is to end, before it is left to itself
+END_S = 1.0  # how long to wait for a thread that is to end, before it ends on its own
 
 
 def ahead(items: Generator[T], n: int) -> Generator[T]:
     """`items`, of which a thread makes up to `n` before they are asked for; 0: no thread.
 
-    The thread begins with the first item asked for, and ends with this generator. What `items`
-    raises is raised here, after the items before it. `items` is closed in the end.
+    The thread begins with the first item asked for, and ends with this generator; where the item
+    that it makes just then takes longer than END_S, after that item (see `wait_for_closing`). What
+    `items` raises is raised here, after the items before it. Whoever makes items closes `items`.
     """
     if n == 0:
         with closing(items):
@@ -34,7 +35,14 @@ def ahead(items: Generator[T], n: int) -> Generator[T]:
             yield found[0]
     finally:
         maker.close()
-        atexit.unregister(maker.close)
+        if not maker.is_alive():
+            atexit.unregister(maker.close)
+
+
+def wait_for_closing() -> None:
+    """Wait, however long it takes, for the threads whose generator has been closed."""
+    while makers := [t for t in threading.enumerate() if isinstance(t, _Maker) and t.closing]:
+        makers[0].join()  # which may leave another one that closes
 
 
 class _Maker(threading.Thread, Generic[T]):
@@ -45,20 +53,17 @@ class _Maker(threading.Thread, Generic[T]):
         self._items = items
         self._free = threading.Semaphore(n)
         self._made: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
-        self._closing = False
-        self._making = False  # true for good where the interpreter ends before an item is made
+        self.closing = False
 
     def run(self) -> None:
-        """Make items until there are none, one fails, or nobody wants more."""
+        """Make items until there are none, one fails, or nobody wants more; then close them."""
         try:
-            while self._free.acquire() and not self._closing:
-                self._making = True
-                item = (next(self._items),)
-                self._making = False
-                self._made.put(item)
-                del item
+            with closing(self._items):
+                while self._free.acquire() and not self.closing:
+                    item = (next(self._items),)
+                    self._made.put(item)
+                    del item
         except BaseException as error:  # raised by `take`
-            self._making = False
             self._made.put(error)
 
     def take(self) -> tuple[T] | None:
@@ -75,13 +80,11 @@ class _Maker(threading.Thread, Generic[T]):
         return found
 
     def close(self) -> None:
-        """End the thread after what it makes just then."""
-        self._closing = True
+        """End the thread after what it makes just then, for which END_S are waited."""
+        self.closing = True
         self._free.release()
         if self.is_alive():
             self.join(END_S)
-        if not (self.is_alive() or self._making):
-            self._items.close()
 
 
 class Upload:

@@ -119,9 +119,10 @@ def computes(updater: Updater, batch: Batch) -> bool:
 
 def _computes(updater: Updater, batch: Batch) -> bool:
     try:
-        # What else there will be: the optimizer's two moments of each weight, the sum of the
-        # gradients of earlier batches, and a copy of them on its way to other processes.
-        ballast = [torch.empty_like(p) for p in updater.parameters for _ in range(4)]
+        # What else there will be: the optimizer's two moments of each weight and, where it is not
+        # there already, the sum of the gradients of earlier batches.
+        n = 3 if updater.processes.count == 1 else 2
+        ballast = [torch.empty_like(p) for p in updater.parameters for _ in range(n)]
         with autocast(updater.precision, updater.device):
             loss = updater.objective(updater.model, batch.to(updater.device))
         loss.smoothed.backward()  # type: ignore[no-untyped-call]

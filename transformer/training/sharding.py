@@ -29,7 +29,7 @@ def shard(model: Transformer, device: torch.device, n_processes: int) -> None:
         fully_shard(layer, mesh=mesh)
     # What is not in a layer stays whole from the first use to the end of the backward pass.
     fully_shard(model, mesh=mesh, reshard_after_forward=False)
-    for method in ("start", "hidden"):
+    for method in ("start", "hidden", "packed_hidden"):
         register_fsdp_forward_method(model, method)
 
 

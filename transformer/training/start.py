@@ -11,7 +11,15 @@ import torch
 
 from transformer.checkpoint import Checkpoint, build_model
 from transformer.config import AUTO, ENDING, Precision, Resume, TokenizerConfig, TrainSettings
-from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
+from transformer.device import (
+    choose_device,
+    choose_precision,
+    count_compiled,
+    keep_freed_memory,
+    require_compiler,
+    set_deterministic,
+    set_threads,
+)
 from transformer.metrics import require_tokenizer
 from transformer.signals import Signals, watched
 from transformer.text.dataset import PreparedData, prepare_data
@@ -70,6 +78,8 @@ def train(settings: TrainSettings) -> TrainingResult:
                     return trainer.run()
                 finally:
                     forget_teacher()
+                    if settings.training.compile:
+                        logger.info("graphs compiled: %d", count_compiled())
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,10 @@ def build_state(
     settings: TrainSettings, folder: RunFolder, data: PreparedData, place: Place, *, begins: bool
 ) -> RunState:
     """The model with all that changes and watches it; fresh, or for a checkpoint to be loaded."""
+    if place.device.type == "cpu":
+        keep_freed_memory()
+    if settings.training.compile:
+        require_compiler(place.device)
     torch.manual_seed(settings.seed)
     model = build_model(settings, data.tokenizers)
     if begins and settings.training.init_from is not None:
@@ -208,12 +222,13 @@ def describe(state: RunState, stream: UpdateStream) -> None:
     n_parameters = sum(parameter.numel() for parameter in state.model.parameters())
     logger.info(
         "%s parameters on %s in %s, %d process%s; %s training pairs, %s validation pairs, "
-        "vocabulary %d; %d batches an epoch, %.1f %% padding",
+        "vocabulary %d; %d batches an epoch, %.1f %% padding%s",
         *(f"{n_parameters:,}", updater.device, updater.precision.name),
         *(state.processes.count, "es" if state.processes.count > 1 else ""),
         *(f"{len(data.train):,}", f"{len(data.valid):,}"),
         *(state.model.output.out_features, len(stream.plan(0))),
         100 * stream.padding_share(),
+        ", left out by training.packing=true" if state.settings.training.packing else "",
     )
     config, optim = state.settings.training, state.settings.optim
     if data.train.aligned and not config.alignment.weight:

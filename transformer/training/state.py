@@ -24,7 +24,7 @@ from transformer.training.update import Updater
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2  # of training.pt
+FORMAT = 3  # of training.pt
 
 
 @dataclass

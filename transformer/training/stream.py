@@ -22,7 +22,7 @@ from transformer.text.batching import (
 )
 from transformer.text.dataset import EncodedSplit
 from transformer.training.distributed import Processes
-from transformer.training.loading import Upload, ahead
+from transformer.training.loading import Upload, ahead, wait_for_closing
 
 GPU_PREFETCH = 4  # updates, where data.prefetch is null
 
@@ -158,9 +158,12 @@ class UpdateStream:
         """The updates after `position`; the last one of an epoch may have fewer batches.
 
         A thread makes `prefetch` of them before they are asked for, and another one plans the next
-        epoch; closing the generator ends both. Workers are started here, before the threads, since
-        a process with several threads should not be forked.
+        epoch; closing the generator ends both, after what they make just then. Workers are started
+        here, before these threads and after those of generators closed before have ended, since a
+        process with several threads should not be forked.
         """
+        if self.workers:
+            wait_for_closing()
         plans = ahead(self._epochs(position), min(1, self.prefetch))
         outlines, coming = tee(self._outlines(plans, position.update))
         loader = make_loader(
