@@ -1,16 +1,18 @@
 """Decoding speed beside other systems, on the same batches, threads and lengths.
 
 Each system is a process of its own that works only when told, so they take turns and a machine
-whose speed drifts favours none. Sentences are sorted by length and cut into the same batches for
-all. Without a checkpoint all weights are random, and every output of a batch is made as long as
-the batch's longest source with EOS: EOS is forbidden (by a bias or a mask of one column) and the
-length is limited, so that all write the same tokens. That leaves out what a search gains where
-sentences end sooner than others. With a checkpoint the project decodes alone, to where its model
-ends: the other systems cannot read its weights.
+whose speed drifts favours none; each round begins with another one. Sentences are sorted by length
+and cut into the same batches for all. Without a checkpoint all weights are random, and every output
+of a batch is made as long as the batch's longest source with EOS: EOS is forbidden (by a bias or a
+mask of one column) and the length is limited, so that all write the same tokens. That leaves out
+what a search gains where sentences end sooner than others. With a checkpoint the project decodes
+alone, to where its model ends: the other systems cannot read its weights.
 
 Tokens are real ones, EOS counted. The share of the matrix-product rate is of the FLOPs that a
 search with a cache needs, for every system, and of the mean of that rate before and after; the
-ratio is of a system's median speed to the project's. Peak memory is over all that a process did.
+ratio is the median over the rounds of a system's speed over the project's. The latency is of
+sentences on their own, a share of them in each round, of which one is decoded first and does not
+count. Peak memory is over all that a process did.
 
     python scripts/benchmark_decoding.py --model small --beam-size 1 5 --json decoding.json
     python scripts/benchmark_decoding.py --baselines marian --python marian=ENV/bin/python
@@ -21,7 +23,9 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -30,13 +34,15 @@ from typing import Any
 import numpy as np
 import torch
 from baselines.decoding_report import Batches, Report, Turn, add_ratios, table
+from contenders import Contender, LeftOutError, chosen, pythons_of, rotated
 from measuring import (
-    Contender,
-    LeftOutError,
     append_row,
     draw_split,
     environment,
     matmul_rate,
+    positive,
+    read_rows,
+    run,
 )
 
 from transformer.checkpoint import Checkpoint, find_checkpoint
@@ -50,7 +56,7 @@ from transformer.config import (
     to_mapping,
 )
 from transformer.device import choose_device, choose_precision, set_threads
-from transformer.errors import InputError, require
+from transformer.errors import require
 from transformer.text.files import read_lines
 from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizer, train_tokenizers
 from transformer.translation.translator import plan
@@ -66,22 +72,21 @@ BASELINES = {
 def main() -> None:
     """Measure, print a table a beam size, and keep its figures where --json says."""
     arguments = parse()
+    if arguments.json:
+        read_rows(arguments.json)  # what is wrong with it shows before hours of measuring
     set_threads(arguments.threads)
     device = choose_device(arguments.device)
     precision = choose_precision(Precision[arguments.precision], device)
     work, config = make_work(arguments, device, precision)
     rates = [matmul_rate(device, precision)]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "work.json"
+    with ExitStack() as stack:
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "work.json"
         file.write_text(json.dumps(work), encoding="utf-8")
-        contenders, left_out = start(chosen(arguments), pythons_of(arguments.python), file)
-        try:
-            turns, singles = take_turns(contenders, work, arguments.rounds)
-            rates.append(matmul_rate(device, precision))
-            final = {each.name: each.close() for each in contenders}
-        finally:
-            for each in contenders:
-                each.kill()
+        pythons = pythons_of(arguments.python, BASELINES)
+        contenders, left_out = start(stack, baselines_of(arguments), pythons, file)
+        turns, singles = take_turns(contenders, work, arguments.rounds, arguments.singles)
+        rates.append(matmul_rate(device, precision))
+        final = {each.name: each.close() for each in contenders}
     for beam_size in arguments.beam_size:
         report = Report(work, config, rates, beam_size)
         systems = {
@@ -98,7 +103,7 @@ def main() -> None:
         row |= {"environment": environment(device)}
         print(table(row), flush=True)
         if arguments.json:
-            append_row(Path(arguments.json), row)
+            append_row(arguments.json, row)
 
 
 def make_work(
@@ -107,7 +112,7 @@ def make_work(
     """What every contender is to do, as plain numbers and text, and the shape of the model."""
     checkpoint = arguments.checkpoint
     require(
-        not (checkpoint and chosen(arguments)),
+        not (checkpoint and baselines_of(arguments)),
         f"--checkpoint={checkpoint} goes without --baselines={arguments.baselines}: no other "
         "system reads its weights",
     )
@@ -127,7 +132,6 @@ def make_work(
     work = {
         "sources": sources,
         "batches": batches,
-        "singles": list(range(min(arguments.singles, len(sources)))),
         "model": to_mapping(config),
         "vocab_size": vocab_size,
         "device": str(device),
@@ -177,33 +181,13 @@ def cut(sources: Sequence[Sequence[int]], arguments: argparse.Namespace, beam_si
     return list(plan(lengths, config))
 
 
-def chosen(arguments: argparse.Namespace) -> list[str]:
-    """The baselines that `--baselines` names; by default all, beside a checkpoint none."""
-    text = arguments.baselines or ("none" if arguments.checkpoint else "all")
-    names: list[str] = {"all": list(BASELINES), "none": []}.get(text, text.split(","))
-    unknown = [name for name in names if name not in BASELINES]
-    require(
-        not unknown,
-        f"--baselines={text}: there is no {', '.join(unknown)}; give all, none, or some of "
-        f"{','.join(BASELINES)}",
-    )
-    return names
-
-
-def pythons_of(texts: Sequence[str]) -> dict[str, str]:
-    """The interpreter of each baseline that `--python` names."""
-    found = dict(text.partition("=")[::2] for text in texts)
-    for name, path in found.items():
-        require(
-            name in BASELINES and Path(path).is_file(),
-            f"--python {name}={path} is not NAME=INTERPRETER with a name of "
-            f"{','.join(BASELINES)} and a file",
-        )
-    return found
+def baselines_of(arguments: argparse.Namespace) -> list[str]:
+    """The baselines that take part; by default all, beside a checkpoint none."""
+    return chosen(arguments.baselines or ("none" if arguments.checkpoint else "all"), BASELINES)
 
 
 def start(
-    baselines: Sequence[str], pythons: Mapping[str, str], file: Path
+    stack: ExitStack, baselines: Sequence[str], pythons: Mapping[str, str], file: Path
 ) -> tuple[list[Contender], list[str]]:
     """The project and the `baselines`, ready to work, and why others are not."""
     contenders, left_out = [], []
@@ -211,54 +195,73 @@ def start(
     for name, module in modules.items():
         command = [pythons.get(name, sys.executable), "-m", f"baselines.{module}", str(file)]
         try:
-            contenders.append(Contender(name, command))
+            contender = Contender(name, command)
         except LeftOutError as error:
             left_out.append(str(error))
             print(error, file=sys.stderr)
+        else:
+            stack.callback(contender.kill)
+            contenders.append(contender)
     return contenders, left_out
 
 
 def take_turns(
-    contenders: Sequence[Contender], work: Mapping[str, Any], n_rounds: int
-) -> tuple[dict[tuple[str, int], list[Turn]], dict[tuple[str, int], Turn]]:
-    """What each contender measured with each beam size: all batches each round, then singles."""
-    turns: dict[tuple[str, int], list[Turn]] = {}
-    singles: dict[tuple[str, int], Turn] = {}
+    contenders: Sequence[Contender], work: Mapping[str, Any], n_rounds: int, n_singles: int
+) -> tuple[dict[tuple[str, int], list[Turn]], dict[tuple[str, int], list[float]]]:
+    """What each contender measured with each beam size: its rounds, and seconds of singles.
+
+    In a round each decodes all batches, then a share of the first `n_singles` sentences, one by
+    one, of which the first is decoded once more before, as what comes after large batches.
+    """
+    turns: dict[tuple[str, int], list[Turn]] = defaultdict(list)
+    singles: dict[tuple[str, int], list[float]] = defaultdict(list)
+    numbers = range(min(n_singles, len(work["sources"])))
     for beam_size in map(int, work["batches"]):
-        for _ in range(n_rounds):
-            for each in contenders:
-                found = each.turn({"beam_size": beam_size, "single": False})
-                turns.setdefault((each.name, beam_size), []).append(found)
-        for each in contenders:
-            singles[each.name, beam_size] = each.turn({"beam_size": beam_size, "single": True})
+        for number in range(n_rounds):
+            order = rotated(contenders, number)
+            for each in order:
+                turns[each.name, beam_size].append(each.turn({"beam_size": beam_size}))
+            share = [[row] for row in numbers[number::n_rounds]]
+            for each in order if share else []:
+                found = each.turn({"beam_size": beam_size, "batches": [share[0], *share]})
+                singles[each.name, beam_size] += found["seconds"][1:]
     return turns, singles
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, or its `words` where they are given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", default="small", choices=["tiny", "small", "base", "big"])
+    parser.add_argument("--model", choices=["tiny", "small", "base", "big"], help="default: small")
     parser.add_argument("--checkpoint", help="a run or checkpoint; the project then works alone")
     parser.add_argument("--source", help="file of sentences; default: drawn lengths and ids")
-    parser.add_argument("--vocab-size", type=int, default=8000)
-    parser.add_argument("--sentences", type=int, default=1000)
-    parser.add_argument("--singles", type=int, default=50, help="sentences to decode one by one")
-    parser.add_argument("--beam-size", type=int, nargs="+", default=[1, 5])
-    parser.add_argument("--batch-tokens", type=int, help="default: that of search.batch_tokens")
-    parser.add_argument("--batch-sentences", type=int, help="in place of a budget of tokens")
-    parser.add_argument("--warmup", type=int, default=1, help="batches before the first round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--vocab-size", type=positive, help="default: 8000")
+    parser.add_argument("--sentences", type=positive, default=1000)
+    parser.add_argument(
+        "--singles", type=positive, default=50, help="sentences to decode one by one"
+    )
+    parser.add_argument("--beam-size", type=positive, nargs="+", default=[1, 5])
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--batch-tokens", type=positive, help="default: that of search.batch_tokens")
+    sizes.add_argument("--batch-sentences", type=positive, help="in place of a budget of tokens")
+    parser.add_argument("--warmup", type=positive, default=1, help="batches before the first round")
+    parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--baselines", help=f"all, none, or some of {','.join(BASELINES)}")
     parser.add_argument("--python", action="append", default=[], metavar="BASELINE=INTERPRETER")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="fp32", choices=[p.name for p in Precision])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", metavar="FILE", help="a JSON list to add the results to")
-    return parser.parse_args(words)
+    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--json", type=Path, help="a JSON list to add the results to")
+    arguments = parser.parse_args(words)
+    for option, default in (("model", "small"), ("vocab_size", 8000)):
+        value = getattr(arguments, option)
+        require(
+            value is None or arguments.checkpoint is None,
+            f"--{option.replace('_', '-')}={value} is not for --checkpoint, which has its own; "
+            "leave one of them out",
+        )
+        setattr(arguments, option, default if value is None else value)
+    return arguments
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(str(error))
+    run(main)

@@ -25,10 +25,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from measuring import LOG_CORRELATION, LOG_MEAN, LOG_STD, add_corpus_arguments, append_row
+from measuring import (
+    LOG_CORRELATION,
+    LOG_MEAN,
+    LOG_STD,
+    add_corpus_arguments,
+    append_row,
+    positive,
+    read_rows,
+    run,
+)
 from measuring import environment as environment_of
 
 from transformer.config import FilesConfig, TokenizerConfig, TrainSettings
+from transformer.errors import require
 from transformer.text.batching import measure, padding_share, shapes
 from transformer.text.dataset import EncodedSplit, prepare_data
 from transformer.text.encoded import CHUNK_ROWS, IDS, write_ids
@@ -36,22 +46,28 @@ from transformer.text.tokenizer import EOS_ID
 from transformer.training.distributed import Processes
 from transformer.training.stream import Leg, Position, UpdateStream
 
+N_PAIRS = 100_000
+
 
 def main() -> None:
     """Measure, print one JSON line, and add it to the file of --json."""
     arguments = parse()
+    if arguments.json is not None:
+        read_rows(arguments.json)  # whether it takes rows shows before the work
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         split = open_split(arguments, Path(folder))
-        stream = stream_of(split, arguments, workers=0, prefetch=0)
+        streams = [
+            stream_of(split, arguments, workers=workers, prefetch=prefetch)
+            for workers, prefetch in product(arguments.workers, arguments.prefetch)
+        ]
         row: dict[str, Any] = {**environment_of(torch.device("cpu")), "benchmark": "loading"}
         row |= {"pairs": len(split), "batch_tokens": arguments.batch_tokens}
-        row |= planning(stream)
+        row |= planning(streams[0])
         row["update_ms"] = arguments.update_ms
         row["loaders"] = [
-            {"workers": workers, "prefetch": prefetch}
-            | loading(stream_of(split, arguments, workers=workers, prefetch=prefetch), arguments)
-            for workers, prefetch in product(arguments.workers, arguments.prefetch)
+            {"workers": stream.workers, "prefetch": stream.prefetch} | loading(stream, arguments)
+            for stream in streams
         ]
     print(json.dumps(row))
     if arguments.json is not None:
@@ -128,8 +144,10 @@ def stream_of(
 def open_split(arguments: argparse.Namespace, folder: Path) -> EncodedSplit:
     """The corpus of the command line, or one drawn into `folder`."""
     if arguments.train is None:
+        size = arguments.vocab_size
+        require(size > EOS_ID + 1, f"--vocab-size={size} must be above {EOS_ID + 1}")
         file = folder / "train.arrow"
-        write_ids(file, drawn(arguments.pairs, arguments.vocab_size))
+        write_ids(file, drawn(arguments.pairs or N_PAIRS, size))
         return EncodedSplit(file)
     languages = {"source": arguments.source, "target": arguments.target}
     data = FilesConfig(**languages, train=arguments.train, valid=arguments.train)
@@ -156,17 +174,26 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_corpus_arguments(parser)
     parser.add_argument(
-        "--pairs", type=int, default=100_000, help="drawn where there is no --train"
+        "--pairs", type=positive, help=f"drawn where there is no --train; default: {N_PAIRS:,}"
     )
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--prefetch", type=int, nargs="+", default=[0, 4])
-    parser.add_argument("--updates", type=int, default=100, help="on each side of the border")
+    parser.add_argument("--updates", type=positive, default=100, help="on each side of the border")
     parser.add_argument(
         "--update-ms", type=float, default=30.0, help="the consumer's time for each"
     )
     parser.add_argument("--json", type=Path, help="a file to which the row is added")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    require(
+        arguments.pairs is None or arguments.train is None,
+        f"--pairs={arguments.pairs} are drawn, but --train={arguments.train} is read; give one",
+    )
+    require(
+        0 <= arguments.update_ms < float("inf"),
+        f"--update-ms={arguments.update_ms} must be at least 0",
+    )
+    return arguments
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,7 +3,8 @@
 The bare loop has the same model, objective, optimizer and batches, and does nothing else. The
 trainer has everything on: mean weights (EMA), the watch over losses and gradients, signals, the
 log with TensorBoard, and checkpoints written in the background. They take turns on the same
-batches. Speed is in real target tokens a second; the ratio is of the medians.
+batches, and each round begins with the other one. Speed is in real target tokens a second; the
+ratio is the median over the rounds of the trainer's over the bare loop's.
 
     python scripts/benchmark_overhead.py --train DIR/train --source en --target de
     python scripts/benchmark_overhead.py --model big --vocab-size 32000 --rounds 2 --updates 2
@@ -14,12 +15,16 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
+from contenders import rotated
+from measuring import append_row, environment, positive, read_rows, run, synchronize
 from torch import nn
 
 from transformer.checkpoint import build_model
@@ -86,11 +91,11 @@ def timed(
     loop: BareLoop | WholeLoop, updates: Sequence[UpdateBatches], device: torch.device
 ) -> float:
     """Real target tokens a second."""
+    synchronize(device)
     started = time.perf_counter()
     for update in updates:
         loop.advance(update)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     return sum(update.n_target_tokens for update in updates) / (time.perf_counter() - started)
 
 
@@ -102,51 +107,69 @@ def rounds(
         yield list(islice(updates, arguments.updates))
 
 
+def take_turns(
+    loops: dict[str, BareLoop | WholeLoop],
+    batches: Iterator[list[UpdateBatches]],
+    device: torch.device,
+) -> dict[str, list[float]]:
+    """The speeds of each of `loops` in each round."""
+    speeds: dict[str, list[float]] = {name: [] for name in loops}
+    for number, updates in enumerate(batches):
+        for name in rotated(list(loops), number):
+            speeds[name].append(timed(loops[name], updates, device))
+    return speeds
+
+
 def main() -> None:
     """Measure, and print one JSON line."""
     arguments = parse()
+    if arguments.json:
+        read_rows(arguments.json)  # what is wrong with it shows before anything is measured
     set_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        settings = settings_of(arguments, folder)
-        device = choose_device(settings.device)
-        precision = choose_precision(settings.precision, device)
-        place = Place(device, precision, Processes(), Signals())
-        data = prepare_data(settings.data, settings.tokenizer)
-        run = RunFolder(settings)
-        run.create(data.tokenizers)
-        state = build_state(settings, run, data, place, begins=True)
-        trainer = build_trainer(state, run, place, None)
-        bare, whole = BareLoop(settings, data, place), WholeLoop(trainer)
-        updates = trainer.stream.updates(trainer.state.position)
+        row = measure(arguments, folder)
+    if arguments.json:
+        append_row(arguments.json, row)
+    print(json.dumps(row))
+
+
+def measure(arguments: argparse.Namespace, folder: str) -> dict[str, Any]:
+    """What is to be known of a run, which lies in `folder`."""
+    settings = settings_of(arguments, folder)
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
+    place = Place(device, precision, Processes(), Signals())
+    data = prepare_data(settings.data, settings.tokenizer)
+    run_folder = RunFolder(settings)
+    run_folder.create(data.tokenizers)
+    state = build_state(settings, run_folder, data, place, begins=True)
+    trainer = build_trainer(state, run_folder, place, None)
+    whole = WholeLoop(trainer)
+    bare = BareLoop(settings, data, place)
+    loops: dict[str, BareLoop | WholeLoop] = {"bare": bare, "trainer": whole}
+    with closing(trainer.stream.updates(trainer.state.position)) as updates:
         warmup = list(islice(updates, 2))
-        speeds: dict[str, list[float]] = {"bare": [], "trainer": []}
-        for loop in (bare, whole):
+        for loop in loops.values():
             timed(loop, warmup, device)
-        for batches in rounds(updates, arguments):
-            speeds["bare"].append(timed(bare, batches, device))
-            speeds["trainer"].append(timed(whole, batches, device))
-        trainer.writer.close(must_succeed=True)
-        trainer.tracker.close()
-        size = sum(file.stat().st_size for file in Path(folder).glob("checkpoints/*[0-9]/*"))
-        n_saved = len(list(run.checkpoints.glob("*[0-9]")))
+        speeds = take_turns(loops, rounds(updates, arguments), device)
+    trainer.writer.close(must_succeed=True)
+    trainer.tracker.close()
+    size = sum(file.stat().st_size for file in Path(folder).glob("checkpoints/*[0-9]/*"))
+    n_saved = len(list(run_folder.checkpoints.glob("*[0-9]")))
     n_tokens = sum(update.n_target_tokens for update in warmup) / len(warmup)
     update_s = n_tokens / median(speeds["trainer"])
-    print(
-        json.dumps(
-            {
-                "target_tokens_per_s": {k: [round(v) for v in vs] for k, vs in speeds.items()},
-                "ratio": round(median(speeds["trainer"]) / median(speeds["bare"]), 4),
-                "stalls_s": whole.stalls,
-                "update_s": round(update_s, 3),
-                "stall_updates": [round(stall / update_s, 4) for stall in whole.stalls],
-                "checkpoint_gb": round(size / max(1, n_saved) / 1e9, 3),
-                "precision": precision.name,
-                "device": str(device),
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-            }
-        )
-    )
+    ratios = [a / b for a, b in zip(speeds["trainer"], speeds["bare"], strict=True)]
+    return {
+        "benchmark": "overhead",
+        **environment(device),
+        "precision": precision.name,
+        "target_tokens_per_s": {k: [round(v) for v in vs] for k, vs in speeds.items()},
+        "ratio": round(median(ratios), 4),
+        "stalls_s": whole.stalls,
+        "update_s": round(update_s, 3),
+        "stall_updates": [round(stall / update_s, 4) for stall in whole.stalls],
+        "checkpoint_gb": round(size / max(1, n_saved) / 1e9, 3),
+    }
 
 
 def settings_of(arguments: argparse.Namespace, folder: str) -> TrainSettings:
@@ -175,17 +198,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train", help="stem of two text files; default: the phrasebook")
     parser.add_argument("--source", default="en")
     parser.add_argument("--target", default="de")
-    parser.add_argument("--vocab-size", type=int)
+    parser.add_argument("--vocab-size", type=positive)
     parser.add_argument("--model", default="small")
-    parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--updates", type=int, default=10, help="of each before the other's turn")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--checkpoint-every", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch-tokens", type=positive, default=4096)
+    parser.add_argument(
+        "--updates", type=positive, default=10, help="of each before the other's turn"
+    )
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--checkpoint-every", type=positive, default=10)
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--json", type=Path, help="file to add a row to")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

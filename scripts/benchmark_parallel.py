@@ -9,6 +9,8 @@ matplotlib.
 
     python scripts/benchmark_parallel.py --output docs/scaling --markdown
     python scripts/benchmark_parallel.py --output docs/scaling --predict-only --markdown
+
+--predict-only leaves parallel.json as it is, and is refused beside an option of the measurements.
 """
 
 import argparse
@@ -26,13 +28,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from interconnects import GPU, Rows, draw, predict, prediction_table
-from measuring import append_row, environment
+from measuring import append_row, environment, output_folder, positive, run
 from parallel_model import Cluster, Gradient, Link, UpdateWork, fit_link, ring_s, update_s
 from synthetic import Phases, Shape, Training, together
 
 from transformer.config import ParallelConfig, Precision
 from transformer.device import set_threads
-from transformer.errors import InputError
+from transformer.errors import InputError, require
 from transformer.training.distributed import joined
 
 CPU = torch.device("cpu")
@@ -46,6 +48,7 @@ POINTS = [
 ]
 SIZES = [4**i * 1024 for i in range(9)]  # bytes: 1 KiB to 64 MiB
 MODES = ("alone", "apart", "together")
+MEASURED = {"points": POINTS, "sizes": SIZES, "rounds": 3, "updates": 3, "repeats": 20}
 
 
 def time_messages(sizes: Sequence[int], repeats: int) -> list[float]:
@@ -190,12 +193,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--predict-only", action="store_true", help="measure nothing")
     parser.add_argument("--format", choices=["svg", "png"], default="svg", help="of the figure")
     parser.add_argument("--markdown", action="store_true", help="print tables")
-    parser.add_argument("--points", type=shapes, default=POINTS, help='as [{"d_model": 512}]')
-    parser.add_argument("--sizes", type=json.loads, default=SIZES, help="as [1024, 4096], in bytes")
     parser.add_argument("--bucket-mb", type=float, default=ParallelConfig.bucket_mb)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=3, help="that are timed in a visit")
-    parser.add_argument("--repeats", type=int, default=20, help="of an all-reduce")
+    measured = parser.add_argument_group("measurements")
+    measured.add_argument("--points", type=shapes, help='as [{"d_model": 512}]')
+    measured.add_argument("--sizes", type=message_sizes, help="as [1024, 4096], in bytes")
+    measured.add_argument("--rounds", type=positive)
+    measured.add_argument("--updates", type=positive, help="that are timed in a visit")
+    measured.add_argument("--repeats", type=positive, help="of an all-reduce")
     gpu = parser.add_argument_group("assumptions about the GPU")
     gpu.add_argument("--matmul-tflops", type=float, default=GPU.matmul_flops / 1e12)
     gpu.add_argument("--base-share", type=float, default=GPU.base_share)
@@ -204,15 +208,41 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     if importlib.util.find_spec("matplotlib") is None:
         parser.error("matplotlib is missing; pip install -c constraints.txt -e '.[bench]'")
+    for name, default in MEASURED.items():
+        given = getattr(arguments, name) is not None
+        require(
+            not (given and arguments.predict_only),
+            f"--{name} is for what --predict-only leaves out; give one of the two",
+        )
+        if not given:
+            setattr(arguments, name, default)
     return arguments
 
 
 def shapes(text: str) -> list[Shape]:
-    """The points that a JSON list of objects gives."""
+    """The points that a JSON list of objects gives; InputError where it gives none."""
+    mend = 'give a JSON list of objects as [{"d_model": 512}]'
     try:
-        return [Shape(**fields) for fields in json.loads(text)]
+        found = [Shape(**fields) for fields in json.loads(text)]
     except (TypeError, ValueError, InputError) as error:
-        raise argparse.ArgumentTypeError(f"{error}; give a JSON list of objects") from error
+        raise InputError(f"--points={text}: {error}; {mend}") from error
+    require(bool(found), f"--points={text} has no point; {mend}")
+    return found
+
+
+def message_sizes(text: str) -> list[int]:
+    """The bytes that a JSON list gives, of whole numbers in fp32; two at least, for the fit."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    numbers = found if isinstance(found, list) else []
+    fits = all(type(n) is int and n > 0 and n % 4 == 0 for n in numbers)
+    require(
+        fits and len(set(numbers)) > 1,
+        f"--sizes={text} is no JSON list of two or more different multiples of 4",
+    )
+    return numbers
 
 
 def gpu_of(arguments: argparse.Namespace) -> GPU:
@@ -228,14 +258,15 @@ def gpu_of(arguments: argparse.Namespace) -> GPU:
 def main() -> None:
     """Measure, predict, write."""
     arguments = parse()
+    ParallelConfig(bucket_mb=arguments.bucket_mb)  # refuses what is no size
     predicted = predict(gpu_of(arguments), arguments.bucket_mb * MEGABYTE)
+    output_folder(arguments.output)  # whether it takes files shows before the work
     result = {**environment(CPU), "predicted": predicted}
     lines = []
     if not arguments.predict_only:
         messages, rows = measure(arguments)
         result |= {"all_reduce": messages, "points": rows}
         lines = [*tables(messages, rows), ""]
-    arguments.output.mkdir(parents=True, exist_ok=True)
     if not arguments.predict_only:
         file = arguments.output / "parallel.json"
         file.unlink(missing_ok=True)
@@ -246,4 +277,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

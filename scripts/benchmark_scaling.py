@@ -22,7 +22,16 @@ from statistics import median
 from typing import Any
 
 import torch
-from measuring import append_row, environment, matmul_rate, peak_memory, read_rows
+from measuring import (
+    append_row,
+    environment,
+    matmul_rate,
+    output_folder,
+    peak_memory,
+    positive,
+    read_rows,
+    run,
+)
 from scaling_figures import AXES, FIGURES, Rows, draw, markdown
 from synthetic import Shape, Training, together
 
@@ -119,23 +128,44 @@ def settings_of(
     arguments: argparse.Namespace, device: torch.device
 ) -> tuple[Shape, dict[str, list[int]]]:
     """The base point and the values of each axis; InputError where an option misnames one."""
-    base, sweeps = BASES[device.type], SWEEPS[device.type]
-    try:
-        base = replace(base, **json.loads(arguments.base or "{}"))
-        given = json.loads(arguments.sweeps or "null")
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"--base and --sweeps are JSON objects with {', '.join(AXES)}: {error}"
-        ) from error
-    sweeps = sweeps if given is None else given
-    unknown = sorted(set(sweeps) - set(AXES))
-    require(not unknown, f"--sweeps: {', '.join(unknown)} unknown; known are {', '.join(AXES)}")
+    base = replace(BASES[device.type], **axes_of("--base", arguments.base or "{}"))
+    if arguments.sweeps is None:
+        return base, SWEEPS[device.type]
+    sweeps = axes_of("--sweeps", arguments.sweeps)
+    for name, values in sweeps.items():
+        require(
+            isinstance(values, list),
+            f"--sweeps: {name}={values!r} is no list of values; give one as [8, 16]",
+        )
     return base, sweeps
+
+
+def axes_of(option: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option gives, whose keys are axes."""
+    known = ", ".join(AXES)
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{option}={text} is not JSON ({error}); known are {known}") from error
+    require(isinstance(found, dict), f"{option}={text} is no JSON object with {known}")
+    unknown = ", ".join(name for name in found if name not in AXES)
+    require(not unknown, f"{option}: {unknown} unknown; known are {known}")
+    return dict(found)
+
+
+def rows_in(file: Path) -> Rows:
+    """What an earlier run wrote; InputError where a file holds none of it."""
+    rows = read_rows(file)
+    require(bool(rows), f"--plot-only={file} is missing or has no rows")
+    require(
+        all(isinstance(row, dict) and {"shape", "rounds_s", "share"} <= row.keys() for row in rows),
+        f"--plot-only={file} holds other rows; give a scaling.json of this script",
+    )
+    return rows
 
 
 def write(rows: Rows, arguments: argparse.Namespace) -> None:
     """The figures and, of what was measured, the rows."""
-    arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.plot_only is None:
         file = arguments.output / "scaling.json"
         file.unlink(missing_ok=True)
@@ -156,9 +186,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="print a table")
     parser.add_argument("--base", metavar="JSON", help='as {"d_model": 512}')
     parser.add_argument("--sweeps", metavar="JSON", help='as {"length": [8, 16]}')
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=2, help="that are timed in a visit")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=positive, default=3)
+    parser.add_argument("--updates", type=positive, default=2, help="that are timed in a visit")
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=[p.name for p in Precision])
     arguments = parser.parse_args()
@@ -170,16 +200,14 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure or read, and write."""
     arguments = parse()
-    try:
-        if arguments.plot_only is None:
-            rows = measure(arguments)
-        else:
-            rows = read_rows(arguments.plot_only)
-            require(bool(rows), f"--plot-only={arguments.plot_only} is missing or has no rows")
-        write(rows, arguments)
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    if arguments.plot_only is None:
+        output_folder(arguments.output)  # whether it takes files shows before the work
+        rows = measure(arguments)
+    else:
+        rows = rows_in(arguments.plot_only)
+        output_folder(arguments.output)
+    write(rows, arguments)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,10 +8,14 @@ ratio is the median over the rounds of a contender's speed over the project's on
     python scripts/benchmark_training.py --train DIR/train --source en --target de
     python scripts/benchmark_training.py --variant compiled:training.compile=true
     python scripts/benchmark_training.py --baselines marian --python marian=ENV/bin/python
+
+On the CPU the project lets the C library keep freed memory, which other systems leave to their
+users. With --kept-memory all contenders run with the variables of the environment that do so.
 """
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,22 +25,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+from contenders import Contender, LeftOutError, chosen, pythons_of, rotated
 from measuring import (
-    Contender,
-    LeftOutError,
     add_corpus_arguments,
     append_row,
     environment,
     matmul_rate,
+    positive,
     read_batches,
     read_rows,
+    run,
     training_flops,
 )
 
 from transformer.cli.compose import Composer
 from transformer.config import ModelConfig, Precision, TrainSettings, to_mapping
 from transformer.device import choose_device, choose_precision, set_threads
-from transformer.errors import InputError, require
+from transformer.errors import require
 from transformer.text.batching import Batch
 from transformer.text.tokenizer import PAD_ID
 
@@ -47,6 +52,10 @@ ALIKE = [
     *("model.dropout=0.1", "model.embedding_dropout=0.1", "training.label_smoothing=0.1"),
     *("optim.kind=adam", "optim.lr=1e-4", "optim.schedule=constant", "optim.warmup=0"),
 ]
+# What of a run's settings is read here; a variant has the model of all.
+VARIED = r"(optim\..+|training\.(compile|packing|gradient_checkpointing)|deterministic)"
+# glibc keeps freed memory for the next tensors, as `keep_freed_memory` has it.
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 
 Ids = list[tuple[list[list[int]], list[list[int]]]]  # of each batch: sources and targets
 
@@ -74,12 +83,9 @@ class Round:
 def main() -> None:
     """Measure, and print a table and one JSON line."""
     arguments = parse()
-    try:
-        row = measure(arguments)
-        if arguments.json:
-            append_row(arguments.json, row)
-    except InputError as error:
-        sys.exit(str(error))
+    row = measure(arguments)
+    if arguments.json:
+        append_row(arguments.json, row)
     print(table(row))
     print(json.dumps(row))
 
@@ -91,6 +97,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(arguments.device)
     precision = choose_precision(Precision[arguments.precision], device)
     set_threads(arguments.threads)
+    require_read("--set", arguments.set, rf"{VARIED}|model\..+")
     n_batches = arguments.warmup + arguments.rounds * arguments.updates
     batches, vocab_size = read_batches(arguments, n_batches)
     ids = [ids_of(batch) for batch in batches]
@@ -114,11 +121,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         }
         file = folder / "task.json"
         file.write_text(json.dumps(task), encoding="utf-8")
+        variables = KEPT_MEMORY if arguments.kept_memory else {}
         measured = [
-            start(stack, name, ["project", str(file), *own], settings_of(own).model)
+            start(stack, name, ["project", str(file), *own], base, variables=variables)
             for name, own in variants
         ]
-        measured += start_baselines(stack, arguments, file, base)
+        measured += start_baselines(stack, arguments, file, base, variables)
         rounds = rounds_of(ids, arguments)
         rates = [matmul_rate(device, precision)]
         take_turns(measured, rounds)
@@ -126,6 +134,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for one in measured:
             one.words = one.contender.start | one.contender.close()
     found = environment(device) | {"precision": precision.name, "command": sys.argv[1:]}
+    found["kept_memory"] = arguments.kept_memory
     found |= {"matmul_gflops": [round(rate / 1e9, 1) for rate in rates]}
     contenders = contenders_row(measured, rounds, vocab_size, median(rates))
     return {"benchmark": "training", **found, "contenders": contenders}
@@ -151,6 +160,7 @@ def variants_of(overrides: Sequence[str], texts: Sequence[str]) -> list[tuple[st
             bool(name and colon and own),
             f"--variant {text} is not NAME:OVERRIDE,OVERRIDE as in packed:training.packing=true",
         )
+        require_read(f"--variant {name}:", own.split(","), VARIED)
         found.append((f"{PROJECT} {name}", [*overrides, *own.split(",")]))
     names = [name for name, _ in found]
     require(len(set(names)) == len(names), "two of --variant have one name; give each its own")
@@ -159,55 +169,49 @@ def variants_of(overrides: Sequence[str], texts: Sequence[str]) -> list[tuple[st
     return found
 
 
+def require_read(option: str, overrides: Sequence[str], pattern: str) -> None:
+    """Raise InputError for a setting that nothing here reads: its key is not of `pattern`."""
+    for override in overrides:
+        key = override.partition("=")[0]
+        require(
+            re.fullmatch(pattern, key) is not None,
+            f"{option} {key} has no effect here; give optim.*, training.compile, training.packing, "
+            "training.gradient_checkpointing, deterministic, or for all (--set) model.*",
+        )
+
+
 def start(
     stack: ExitStack,
     name: str,
     module: Sequence[str],
     model: ModelConfig,
     python: str = sys.executable,
+    *,
+    variables: Mapping[str, str],
 ) -> Measured:
     """The contender `name`, warmed up; `module` is the one that runs, and its arguments."""
-    contender = Contender(name, [python, "-m", f"baselines.{module[0]}", *module[1:]])
+    command = [python, "-m", f"baselines.{module[0]}", *module[1:]]
+    contender = Contender(name, command, variables=variables)
     stack.callback(contender.kill)
     return Measured(contender, model)
 
 
 def start_baselines(
-    stack: ExitStack, arguments: argparse.Namespace, file: Path, model: ModelConfig
+    stack: ExitStack,
+    arguments: argparse.Namespace,
+    file: Path,
+    model: ModelConfig,
+    variables: Mapping[str, str],
 ) -> list[Measured]:
     """Those of the baselines asked for that can take part; the others are named."""
-    pythons = pythons_of(arguments.python)
+    pythons = pythons_of(arguments.python, BASELINES)
     found = []
-    for name in chosen(arguments.baselines):
-        python = pythons.get(name, sys.executable)
+    for name in chosen(arguments.baselines, BASELINES):
+        own = [name, str(file)], model, pythons.get(name, sys.executable)
         try:
-            found.append(start(stack, BASELINES[name], [name, str(file)], model, python))
+            found.append(start(stack, BASELINES[name], *own, variables=variables))
         except LeftOutError as error:
             print(error)
-    return found
-
-
-def chosen(text: str) -> list[str]:
-    """The baselines that `--baselines` names."""
-    names = {"all": list(BASELINES), "none": []}.get(text, text.split(","))
-    unknown = [name for name in names if name not in BASELINES]
-    require(
-        not unknown,
-        f"--baselines={text}: there is no {', '.join(unknown)}; give all, none, or some of "
-        f"{','.join(BASELINES)}",
-    )
-    return names
-
-
-def pythons_of(texts: Sequence[str]) -> dict[str, str]:
-    """The interpreter of each baseline that `--python` names."""
-    found = dict(text.partition("=")[::2] for text in texts)
-    for name, path in found.items():
-        require(
-            name in BASELINES and Path(path).is_file(),
-            f"--python {name}={path} is not NAME=INTERPRETER with a name of "
-            f"{','.join(BASELINES)} and a file",
-        )
     return found
 
 
@@ -227,8 +231,7 @@ def take_turns(measured: Sequence[Measured], rounds: Sequence[Round]) -> None:
     Each round begins with another one.
     """
     for number, batches in enumerate(rounds):
-        first = number % len(measured)
-        for one in [*measured[first:], *measured[:first]]:
+        for one in rotated(measured, number):
             found = one.contender.turn({"batches": batches.numbers})
             one.seconds.append(found["seconds"])
             one.padded += found["n_padded_tokens"]
@@ -291,6 +294,8 @@ def table(row: Mapping[str, Any]) -> str:
             for side in ("source", "target")
         ]
         lines += [f"{name} {found['differs']}"] if "differs" in found else []
+    kept = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
+    lines += [f"all contenders with kept memory: {kept}"] if row["kept_memory"] else []
     rates = " and ".join(f"{rate:,}" for rate in row["matmul_gflops"])
     return "\n".join([*lines, f"matrix products before and after: {rates} GFLOP/s"])
 
@@ -312,17 +317,12 @@ def parse() -> argparse.Namespace:
         "--baselines", default="all", help="all, none, or some of plain,marian,joey"
     )
     parser.add_argument("--python", action="append", default=[], metavar="BASELINE=INTERPRETER")
+    parser.add_argument(
+        "--kept-memory", action="store_true", help="let every contender's freed memory stay with it"
+    )
     parser.add_argument("--json", type=Path, help="file to add a row to")
     return parser.parse_args()
 
 
-def positive(text: str) -> int:
-    """The whole number `text`, at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return number
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,22 +14,23 @@ its own clipping and an optimizer that is not fused. One seed a process:
 
 import argparse
 import json
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, cast
 
 import torch
-from baselines.loop import label_loss
+from baselines.loop import DROPOUT, SMOOTHING, label_loss
 from baselines.plain import PlainTransformer
+from measuring import environment, output_folder, positive, run
 from torch import Tensor, nn
 
 from transformer.cli.compose import Composer
-from transformer.config import Precision, TrainSettings, to_mapping
+from transformer.config import Norm, OptimKind, Precision, TrainSettings, Tying, to_mapping
 from transformer.device import set_threads
 from transformer.errors import InputError, require
 from transformer.model import Transformer
@@ -46,6 +47,21 @@ from transformer.training.state import RunState
 from transformer.training.stream import UpdateBatches, UpdateStream
 
 CPU = torch.device("cpu")
+# What the plain loop has fixed, and the values that it knows.
+FIXED: dict[str, tuple[Any, ...]] = {
+    "model.dropout": (DROPOUT,),
+    "model.embedding_dropout": (DROPOUT,),
+    "model.attention_dropout": (0.0,),
+    "model.feed_forward_dropout": (0.0,),
+    "model.norm": (Norm.pre,),
+    "model.tying": (Tying.three_way,),
+    "model.embedding_scale": (True,),
+    "training.label_smoothing": (SMOOTHING,),
+    "training.accumulate": (1,),
+    "training.rdrop": (0.0,),
+    "optim.kind": (OptimKind.adam, OptimKind.adamw),
+    "optim.weight_decay": (0.0,),
+}
 Advance = Callable[[UpdateBatches], float]  # an update; NLL a label, before it
 Score = Callable[[Batch], float]  # NLL of a batch without dropout, summed
 
@@ -180,7 +196,10 @@ def validate(score: Score, data: PreparedData) -> float:
 
 
 def settings_of(arguments: argparse.Namespace) -> TrainSettings:
-    """The settings of the path of the project; the plain one reads the same."""
+    """The settings of the path of the project; the plain one reads the same.
+
+    InputError for those that it does not have.
+    """
     settings: TrainSettings = Composer("train", TrainSettings).settings(
         [
             *("data=files", "model=small", "run_dir=unused", f"seed={arguments.seed}"),
@@ -190,14 +209,21 @@ def settings_of(arguments: argparse.Namespace) -> TrainSettings:
             *arguments.set,
         ]
     )
+    for key, values in FIXED.items():
+        value = attrgetter(key)(settings)
+        require(
+            value in values,
+            f"{key}={getattr(value, 'name', value)} is not what the plain loop does; give "
+            f"{' or '.join(str(getattr(each, 'name', each)) for each in values)}",
+        )
     return settings
 
 
 def show(files: Sequence[str], plot: str | None) -> None:
     """Print the comparison of the runs in `files`, and draw it."""
-    runs = [json.loads(Path(file).read_text(encoding="utf-8")) for file in files]
+    runs = [read_run(Path(file)) for file in files]
     paths = {
-        name: {run["seed"]: run["curve"] for run in runs if run["path"] == name}
+        name: {each["seed"]: each["curve"] for each in runs if each["path"] == name}
         for name in ("fast", "plain")
     }
     seeds = sorted(paths["fast"])
@@ -205,6 +231,8 @@ def show(files: Sequence[str], plot: str | None) -> None:
         len(seeds) > 1 and seeds == sorted(paths["plain"]),
         "give both paths of equal seeds, at least two",
     )
+    lengths = {len(rows) for curves in paths.values() for rows in curves.values()}
+    require(len(lengths) == 1, "give runs of equally many updates; their curves differ in length")
     print(
         "| updates | target tokens | fast, mean (sd) | plain, mean (sd) | fast - plain, mean (sd) |"
     )
@@ -216,6 +244,20 @@ def show(files: Sequence[str], plot: str | None) -> None:
         print(f"| {row['update']} | {row['tokens']:,} | {' | '.join(cells)} |")
     if plot:
         draw(paths, plot)
+
+
+def read_run(file: Path) -> dict[str, Any]:
+    """What a run has written into `file`; InputError where that is not there."""
+    mend = "give files that `run` has written"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}; {mend}") from error
+    except ValueError as error:
+        raise InputError(f"{file} is not JSON ({error}); {mend}") from error
+    whole = isinstance(found, dict) and {"path", "seed", "curve"} <= found.keys()
+    require(whole, f"{file} holds no path, seed and curve; {mend}")
+    return cast(dict[str, Any], found)
 
 
 def draw(paths: dict[str, dict[int, list[dict[str, float]]]], file: str) -> None:
@@ -240,29 +282,32 @@ def main() -> None:
         show(arguments.files, arguments.plot)
         return
     set_threads(arguments.threads)
+    output = Path(arguments.output)
+    output_folder(output.parent)
     rows = []
     for row in curve(arguments):
         rows.append(row)
         print(json.dumps(row), flush=True)
     result = {"path": arguments.path, "seed": arguments.seed, "curve": rows}
-    Path(arguments.output).write_text(json.dumps(result) + "\n", encoding="utf-8")
+    result |= {"overrides": arguments.set, "environment": environment(CPU)}
+    output.write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="train one path with one seed")
-    run.add_argument("--path", required=True, choices=["fast", "plain"])
-    run.add_argument("--seed", type=int, default=1)
+    one = commands.add_parser("run", help="train one path with one seed")
+    one.add_argument("--path", required=True, choices=["fast", "plain"])
+    one.add_argument("--seed", type=int, default=1)
     for name in ("--train", "--valid", "--output"):
-        run.add_argument(name, required=True)
-    run.add_argument("--source", default="en")
-    run.add_argument("--target", default="de")
-    run.add_argument("--updates", type=int, default=300)
-    run.add_argument("--every", type=int, default=50)
-    run.add_argument("--threads", type=int, default=1)
-    run.add_argument("--set", action="append", default=[], metavar="OVERRIDE")
+        one.add_argument(name, required=True)
+    one.add_argument("--source", default="en")
+    one.add_argument("--target", default="de")
+    one.add_argument("--updates", type=positive, default=300)
+    one.add_argument("--every", type=positive, default=50)
+    one.add_argument("--threads", type=positive, default=1)
+    one.add_argument("--set", action="append", default=[], metavar="OVERRIDE")
     shown = commands.add_parser("show", help="compare runs")
     shown.add_argument("files", nargs="+")
     shown.add_argument("--plot", metavar="FILE")
@@ -270,7 +315,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(str(error))
+    run(main)

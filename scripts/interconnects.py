@@ -10,8 +10,10 @@ from measuring import training_flops
 from parallel_model import Cluster, Gradient, Link, UpdateWork, all_reduce_s, efficiency
 
 from transformer.config import ModelConfig
+from transformer.errors import require
 from transformer.model import Transformer
 from transformer.text.tokenizer import PAD_ID
+from transformer.training.gradients import in_order
 
 Rows = list[dict[str, Any]]
 
@@ -42,6 +44,15 @@ class GPU:
     # Of a link's bandwidth that messages have: NVLink's protocol costs about 20 % by a maintainer
     # of NCCL (github.com/NVIDIA/nccl-tests, issue 212); the same is assumed of the others.
     link_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.matmul_flops < float("inf"),
+            f"a rate of {self.matmul_flops} FLOP/s must be above 0",
+        )
+        for name in ("base_share", "big_share", "link_share"):
+            share = getattr(self, name)
+            require(0 < share <= 1, f"{name}={share} must be above 0 and at most 1")
 
 
 MEMORY_BANDWIDTH = 4.8e12  # bytes/s; NVIDIA H200 datasheet
@@ -91,21 +102,19 @@ def gpu_work(config: ModelConfig, share: float, gpu: GPU) -> UpdateWork:
 
 
 def gradients_of(config: ModelConfig) -> Iterator[Gradient]:
-    """The gradients of a model in fp32, about in the order of their making."""
+    """The gradients of a model in fp32, in the order in which the trainer sends them."""
     with torch.device("meta"):
         model = Transformer(
             config, source_vocab_size=VOCAB_SIZE, target_vocab_size=VOCAB_SIZE, pad_id=PAD_ID
         )
-    named = list(model.named_parameters())
-    inner = [parameter for name, parameter in reversed(named) if "embedding" not in name]
-    total = sum(parameter.numel() for parameter in inner)
+    embeddings = {p for name, p in model.named_parameters() if "embedding" in name}
+    order = in_order(model)
+    total = sum(parameter.numel() for parameter in order if parameter not in embeddings)
     made = 0
-    for parameter in inner:
-        made += parameter.numel()
+    for parameter in order:
+        if parameter not in embeddings:
+            made += parameter.numel()
         yield Gradient(made / total, 4 * parameter.numel())
-    for name, parameter in named:
-        if "embedding" in name:
-            yield Gradient(1.0, 4 * parameter.numel())
 
 
 def predict(gpu: GPU, bucket_bytes: float) -> Rows:

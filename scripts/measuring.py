@@ -1,13 +1,15 @@
-"""What benchmarks share: the machine's speed, a batch's work, batches, contenders, results."""
+"""What scripts share: command lines, the machine's speed, a batch's work, batches, results."""
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -32,10 +34,41 @@ SCRIPTS = Path(__file__).resolve().parent
 CPU_SHAPES = [(4096, 256, 1024), (4096, 512, 2048), (4096, 1024, 4096)]
 GPU_SHAPES = [(8192, 1024, 4096), (4096, 4096, 4096), (8192, 8192, 8192)]
 TIMED_FLOPS = 1e10  # of a timing at least; smaller products are repeated
+GPU_WARM_UP_S, GPU_TIMED_S = 0.5, 0.2  # of products before the timings, and of a timing, at least
 N_DRAWN = 30_000  # pairs of a drawn corpus
 # Mean, standard deviation and correlation of the logarithms of both sides' lengths in pieces:
 # Multi30k's training pairs, English to German, in 8,000 joint pieces.
 LOG_MEAN, LOG_STD, LOG_CORRELATION = (2.64, 2.66), (0.32, 0.36), 0.83
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script; what its user can mend becomes one line and status 1."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))
+
+
+def positive(text: str) -> int:
+    """The whole number `text`, at least 1; the type of a command line's counts."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of at least 1")
+    return number
+
+
+def output_folder(path: Path) -> Path:
+    """The folder `path`, made where it is missing; InputError where it cannot be one."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be a folder: {error.strerror}; name one that can be written"
+        ) from error
+    return path
 
 
 def matmul_rate(device: torch.device, precision: Precision, *, repeats: int = 5) -> float:
@@ -51,20 +84,30 @@ def matmul_rate(device: torch.device, precision: Precision, *, repeats: int = 5)
 def _rate(
     shape: tuple[int, int, int], device: torch.device, dtype: torch.dtype, repeats: int
 ) -> float:
-    """The median of `repeats` timings, in FLOP/s."""
+    """The median of `repeats` timings, in FLOP/s, after a warm-up."""
     M, K, N = shape
     x, weight = (torch.randn(rows, K, device=device).to(dtype) for rows in (M, N))
     flops = 2 * M * K * N
-    n_products = max(1, round(TIMED_FLOPS / flops))
-    rates = []
-    for _ in range(repeats + 1):
+
+    def timed(n: int) -> float:
         synchronize(device)
         started = time.perf_counter()
-        for _ in range(n_products):
+        for _ in range(n):
             torch.nn.functional.linear(x, weight)
         synchronize(device)
-        rates.append(n_products * flops / (time.perf_counter() - started))
-    return median(rates[1:])  # the first one warms up
+        return time.perf_counter() - started
+
+    n_products = max(1, round(TIMED_FLOPS / flops))
+    timed(n_products)
+    if device.type == "cuda":
+        n_products = products_of_timing(n_products, timed(n_products), GPU_WARM_UP_S)
+        n_products = products_of_timing(n_products, timed(n_products), GPU_TIMED_S)
+    return median(n_products * flops / timed(n_products) for _ in range(repeats))
+
+
+def products_of_timing(n: int, seconds: float, least_s: float) -> int:
+    """How many products take `least_s` seconds where `n` took `seconds`; at least one."""
+    return max(1, math.ceil(n * least_s / max(seconds, 1e-9)))
 
 
 def synchronize(device: torch.device) -> None:
@@ -174,8 +217,8 @@ def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", help="stem of two text files; default: drawn lengths and ids")
     parser.add_argument("--source", default="en", help="ending of the source file")
     parser.add_argument("--target", default="de", help="ending of the target file")
-    parser.add_argument("--vocab-size", type=int, default=8000)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--vocab-size", type=positive, default=8000)
+    parser.add_argument("--batch-tokens", type=positive, default=4096)
 
 
 def read_batches(arguments: argparse.Namespace, n: int) -> tuple[list[Batch], int]:
@@ -222,68 +265,10 @@ def write_split(folder: Path, source: Sequence[Any], target: Sequence[Any]) -> E
     return EncodedSplit(file)
 
 
-class LeftOutError(Exception):
-    """A contender cannot take part, for the reason that it gives in one line."""
+class PieceCount:
+    """A tokenizer of which nothing but its size is asked."""
 
+    model = b""
 
-class Contender:
-    """A system in a process of its own, which works only when it is told.
-
-    Both sides send one JSON object a line. When the process has warmed up, it says what there is
-    to say of its start; `serving.serve` is its side of the conversation.
-    """
-
-    def __init__(
-        self, name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None
-    ) -> None:
-        self.name = name
-        path = os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-        changes = {"PYTHONPATH": path, "CONTENDER_STARTED": repr(time.time())}
-        self._process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | changes | dict(variables or {}),
-            text=True,
-            encoding="utf-8",
-        )
-        self.start = self._read()
-
-    def turn(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What the process measured at what `request` asked for."""
-        return self._ask(request)
-
-    def close(self) -> dict[str, Any]:
-        """Its final words: peak memory, versions. The process ends."""
-        words = self._ask({"close": True})
-        self._process.communicate()
-        return words
-
-    def kill(self) -> None:
-        """End the process, whatever it is doing."""
-        self._process.kill()
-        self._process.communicate()
-
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(dict(request)) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # what it died of shows in `_read`
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.communicate()
-            raise InputError(
-                f"{self.name} ended with status {self._process.returncode}; what it died of "
-                "stands above"
-            )
-        found = cast(dict[str, Any], json.loads(line))
-        if "left_out" in found:
-            self._process.communicate()
-            raise LeftOutError(f"{self.name} is left out: {found['left_out']}")
-        return found
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size

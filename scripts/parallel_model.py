@@ -93,7 +93,8 @@ def all_reduce_s(n_bytes: float, n_processes: int, cluster: Cluster) -> float:
 def in_buckets(gradients: Sequence[Gradient], bucket_bytes: float) -> list[Gradient]:
     """`gradients` in order, in groups of at most `bucket_bytes`, or of a single one.
 
-    A group is ready when its last gradient is.
+    They are the trainer's groups (`transformer.training.gradients.groups`). A group is ready when
+    its last gradient is.
     """
     buckets: list[Gradient] = []
     for gradient in gradients:
@@ -140,10 +141,18 @@ def efficiency(
 
 
 def fit_link(n_bytes: Sequence[float], seconds: Sequence[float], n_processes: int) -> Link:
-    """The link at which `ring_s` comes closest to what was measured, by relative squared error."""
+    """The link at which `ring_s` comes closest to what was measured, by relative squared error.
+
+    InputError where larger messages took no longer.
+    """
     measured = np.asarray(seconds)
     n_messages = 2 * (n_processes - 1)
     columns = np.stack([np.ones(len(measured)), np.asarray(n_bytes) / n_processes])
     terms = (n_messages * columns / measured).T
     (latency, per_byte), *_ = np.linalg.lstsq(terms, np.ones(len(measured)))
+    require(
+        per_byte > 0,
+        f"messages of {max(n_bytes):,} bytes took no longer than smaller ones; give sizes that are "
+        "further apart, or measure more often",
+    )
     return Link(latency_s=max(0.0, float(latency)), bandwidth=1 / float(per_byte))

@@ -16,7 +16,6 @@ The trace (trace.json.gz) is for chrome://tracing or ui.perfetto.dev; table.json
 import argparse
 import json
 import re
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -26,16 +25,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from measuring import N_DRAWN, add_corpus_arguments, draw_split, environment, synchronize
+from measuring import (
+    N_DRAWN,
+    PieceCount,
+    add_corpus_arguments,
+    draw_split,
+    environment,
+    output_folder,
+    positive,
+    run,
+    synchronize,
+)
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from transformer.cli.compose import Composer
 from transformer.config import Precision, TrainSettings
 from transformer.device import choose_device, choose_precision, set_threads
-from transformer.errors import InputError, require
+from transformer.errors import require
 from transformer.signals import Signals
 from transformer.text.cleaning import CleaningReport
 from transformer.text.dataset import PreparedData, prepare_data
+from transformer.text.tokenizer import Tokenizer, Tokenizers
 from transformer.training.distributed import Processes
 from transformer.training.run import RunFolder
 from transformer.training.start import Place, build_state
@@ -172,13 +182,13 @@ class Run:
         return time.perf_counter() - started
 
 
-def profiled(run: Run, n: int, trace: Path) -> tuple[float, list[Any]]:
+def profiled(updates: Run, n: int, trace: Path) -> tuple[float, list[Any]]:
     """Seconds that `n` updates take under the profiler, and its events; writes the trace."""
     activities = [ProfilerActivity.CPU]
-    if run.device.type == "cuda":
+    if updates.device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities, acc_events=True) as profiler:
-        seconds = run.advance(n)
+        seconds = updates.advance(n)
     profiler.export_chrome_trace(str(trace))
     return seconds, list(profiler.events() or [])
 
@@ -207,21 +217,20 @@ def main() -> None:
     """Profile, print the table, and write it with the trace into --output."""
     arguments = parse()
     set_threads(arguments.threads)
-    output = Path(arguments.output)
-    output.mkdir(parents=True, exist_ok=True)
+    output = output_folder(Path(arguments.output))
     n = arguments.updates
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_of(arguments, folder)
         device = choose_device(settings.device)
         precision = choose_precision(settings.precision, device)
         data = read_data(arguments, settings, Path(folder))
-        run = Run(settings, data, Place(device, precision, Processes(), Signals()))
-        with closing(run.updates):
-            run.advance(arguments.warmup)
-            run.n_target_tokens = 0
-            plain_s = run.advance(n)
-            n_tokens = run.n_target_tokens
-            profiled_s, events = profiled(run, n, output / "trace.json.gz")
+        updates = Run(settings, data, Place(device, precision, Processes(), Signals()))
+        with closing(updates.updates):
+            updates.advance(arguments.warmup)
+            updates.n_target_tokens = 0
+            plain_s = updates.advance(n)
+            n_tokens = updates.n_target_tokens
+            profiled_s, events = profiled(updates, n, output / "trace.json.gz")
     table = make_table(events, profiled_s, n, on_gpu=device.type == "cuda")
     result = {
         "model": arguments.model,
@@ -274,21 +283,13 @@ def settings_of(arguments: argparse.Namespace, folder: str) -> TrainSettings:
     return settings
 
 
-class PieceCount:
-    """What a model needs to know of pieces, where there are ids alone."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.vocab_size = vocab_size
-        self.source = self.target = self
-
-
 def read_data(arguments: argparse.Namespace, settings: TrainSettings, folder: Path) -> PreparedData:
     """The corpus of --train, or one of drawn lengths and ids, written into `folder`."""
     if arguments.train:
         return prepare_data(settings.data, settings.tokenizer)
     split = draw_split(folder, arguments.vocab_size, N_DRAWN)
-    pieces = cast(Any, PieceCount(arguments.vocab_size))
-    return PreparedData(folder, "drawn", pieces, split, split, CleaningReport())
+    pieces = cast(Tokenizer, PieceCount(arguments.vocab_size))
+    return PreparedData(folder, "drawn", Tokenizers(pieces, pieces), split, split, CleaningReport())
 
 
 def parse() -> argparse.Namespace:
@@ -296,19 +297,16 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     add_corpus_arguments(parser)
     parser.add_argument("--model", default="small", choices=["tiny", "small", "base", "big"])
-    parser.add_argument("--updates", type=int, default=10)
-    parser.add_argument("--warmup", type=int, default=5, help="updates before those measured")
-    parser.add_argument("--top", type=int, default=20, help="operators to print")
+    parser.add_argument("--updates", type=positive, default=10)
+    parser.add_argument("--warmup", type=positive, default=5, help="updates before those measured")
+    parser.add_argument("--top", type=positive, default=20, help="operators to print")
     parser.add_argument("--set", action="append", default=[], metavar="OVERRIDE")
     parser.add_argument("--output", required=True, metavar="DIR", help="for trace and table")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="fp32", choices=[p.name for p in Precision])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive, default=2)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(str(error))
+    run(main)

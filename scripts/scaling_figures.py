@@ -46,6 +46,11 @@ FIGURES = [
 ]
 
 
+def short(n: int) -> str:
+    """`n` as it fits below an axis: 8k for 8,000."""
+    return f"{n // 1000}k" if n and n % 1000 == 0 else str(n)
+
+
 def on_axis(rows: Rows, name: str) -> Rows:
     """The rows that differ from the first, the base point, in `name` alone, in its order."""
     base = rows[0]["shape"]
@@ -98,7 +103,7 @@ def draw_panel(place: Any, rows: Rows, name: str, panels: Panels) -> None:
     at_base = [base["shape"][name]], [panels.value(base)]
     place.plot(*at_base, "o", ms=9, mfc="none", color="C3", label="base point")
     place.set_xscale("log", base=2)
-    place.set_xticks(xs, [f"{x:,}" for x in xs])
+    place.set_xticks(xs, [short(x) for x in xs], fontsize="small")
     place.minorticks_off()
     place.grid(alpha=0.3)
     place.set_xlabel(AXES[name])

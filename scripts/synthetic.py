@@ -16,6 +16,7 @@ from measuring import synchronize, training_flops
 from torch import Tensor
 
 from transformer.config import ModelConfig, Norm, OptimConfig, Precision
+from transformer.device import keep_freed_memory
 from transformer.errors import require
 from transformer.model import Transformer
 from transformer.text.batching import Batch
@@ -41,7 +42,11 @@ class Shape:
     batch_tokens: int = 2048  # on each side, in whole sentences
 
     def __post_init__(self) -> None:
-        require(self.length >= 1, f"length={self.length} must be at least 1")
+        for name, value in vars(self).items():
+            require(
+                type(value) is int and value >= 1,
+                f"{name}={value!r} must be a whole number of at least 1",
+            )
         require(
             self.batch_tokens >= self.length,
             f"batch_tokens={self.batch_tokens} must be at least the length of {self.length}",
@@ -50,6 +55,7 @@ class Shape:
             self.vocab_size > EOS_ID + 1,
             f"vocab_size={self.vocab_size} must be above {EOS_ID + 1}",
         )
+        self.model()  # refuses what is no model
 
     @property
     def n_sentences(self) -> int:
@@ -104,6 +110,8 @@ class Training:
         *,
         processes: Processes | None = None,
     ) -> None:
+        if device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(1)
         self.device = device
         self.processes = processes or Processes()

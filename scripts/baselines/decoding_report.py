@@ -77,9 +77,12 @@ class Report:
         }
 
     def system(
-        self, turns: Sequence[Turn], single: Turn, final: Mapping[str, Any]
+        self, turns: Sequence[Turn], singles: Sequence[float], final: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The speeds of a system in each round, their medians, and its latency and memory."""
+        """The speeds of a system in each round, their medians, and its latency and memory.
+
+        `singles` are the seconds of sentences on their own.
+        """
         for turn in turns:
             self._check(turn)
         seconds = [sum(turn["seconds"]) for turn in turns]
@@ -101,9 +104,10 @@ class Report:
             self.beam_size,
         )
         return speeds | {
+            "seconds_rounds": seconds,
             "target_tokens": counts[-1],
             "matmul_share": round(flops / median(seconds) / median(self.rates), 4),
-            "latency_ms": latency(single["seconds"]),
+            "latency_ms": latency(singles),
             **final,
         }
 
@@ -122,10 +126,11 @@ def latency(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def add_ratios(systems: Mapping[str, dict[str, Any]], base: str) -> None:
-    """Set the ratio of the median speed of each of `systems` to that of `base`."""
-    own = systems[base]["sentences_per_s"]
+    """Set the ratio of the speed of each of `systems` to that of `base`: the rounds' median."""
+    own = systems[base]["seconds_rounds"]
     for found in systems.values():
-        found["ratio"] = round(found["sentences_per_s"] / own, 3)
+        ratios = [a / b for a, b in zip(own, found["seconds_rounds"], strict=True)]
+        found["ratio"] = round(median(ratios), 4)
 
 
 def table(row: Mapping[str, Any]) -> str:

@@ -2,9 +2,9 @@
 
 It needs the standard library alone, so that systems run in environments of their own. The work is a
 JSON object: `sources`, lists of ids without EOS; `batches`, for each beam size lists of the
-numbers of sources; `singles`, numbers of sources to be decoded one by one; `model`, its shape, by
-the names of the project's settings; `vocab_size`, `device`, `precision`, `threads`; `warm_up`,
-batches to be decoded before the first turn; `checkpoint`, a folder or null.
+numbers of sources; `model`, its shape, by the names of the project's settings; `vocab_size`,
+`device`, `precision`, `threads`; `warm_up`, batches to be decoded before the first turn;
+`checkpoint`, a folder or null. A turn names the beam size, and batches where they are others.
 """
 
 import json
@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from serving import seconds_since_start, serve
-
-PAD_ID, BOS_ID, EOS_ID = 0, 2, 3
 
 Work = dict[str, Any]
 # Sources without EOS, how many tokens each output is to have, and the beam size to the number of
@@ -37,8 +35,7 @@ def serve_decoding(build: Callable[[Work], System]) -> None:
 
         def answer(request: dict[str, Any]) -> dict[str, Any]:
             beam_size = request["beam_size"]
-            singles = [[number] for number in work["singles"]]
-            batches = singles if request["single"] else work["batches"][str(beam_size)]
+            batches = request.get("batches", work["batches"][str(beam_size)])
             return timed(decode, work, batches, beam_size)
 
         return {"start_s": seconds_since_start()}, answer, final

@@ -161,7 +161,7 @@ def plain_step(
     """An update as a plain loop does it; `logits` [B, T, V] of source and target."""
     device = torch.device(task.device)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=LR, betas=BETAS, eps=EPSILON)
+    optimizer = torch.optim.Adam(parameters, lr=LR, betas=BETAS, eps=EPSILON, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=task.precision == "fp16")
     model.train()
 

@@ -8,11 +8,11 @@ from typing import cast
 
 import numpy as np
 from baselines.loop import Pairs, System, Task, compete, n_parameters
-from measuring import write_split
+from measuring import PieceCount, write_split
 
 from transformer.cli.compose import Composer
 from transformer.config import TrainSettings
-from transformer.device import choose_device, choose_precision, set_deterministic, set_threads
+from transformer.device import choose_device, choose_precision, set_deterministic
 from transformer.signals import Signals
 from transformer.text.cleaning import CleaningReport
 from transformer.text.dataset import PreparedData
@@ -25,19 +25,9 @@ from transformer.training.stream import Position, UpdateBatches, Work
 from transformer.training.update import padded_size
 
 
-class Pieces:
-    """A tokenizer of which nothing but its size is asked."""
-
-    model = b""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.vocab_size = vocab_size
-
-
 def build(task: Task, overrides: Sequence[str], folder: Path) -> System:
     """The project at `task`, with the settings of `overrides`."""
     settings: TrainSettings = Composer("train", TrainSettings).settings(overrides)
-    set_threads(task.threads)
     device = choose_device(settings.device)
     place = Place(device, choose_precision(settings.precision, device), Processes(), Signals())
     set_deterministic(settings.deterministic)
@@ -60,7 +50,7 @@ def data_of(task: Task, folder: Path) -> PreparedData:
     """All pairs of `task` as the trainer reads them."""
     sides = [[row[:-1] for batch in task.batches for row in batch[i]] for i in range(2)]
     split = write_split(folder, *sides)
-    pieces = cast(Tokenizer, Pieces(task.vocab_size))
+    pieces = cast(Tokenizer, PieceCount(task.vocab_size))
     return PreparedData(folder, "", Tokenizers(pieces, pieces), split, split, CleaningReport())
 
 

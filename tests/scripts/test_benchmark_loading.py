@@ -7,6 +7,7 @@ from pathlib import Path
 
 import benchmark_loading
 import pytest
+from measuring import run
 
 from transformer.training.stream import Position
 
@@ -46,3 +47,34 @@ def test_waits_are_those_for_data_alone(tmp_path: Path, monkeypatch: pytest.Monk
     next(updates)
     expected = [next(updates) for _ in range(5)]
     assert n_tokens == sum(u.n_source_tokens + u.n_target_tokens for u in expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--train", "/nowhere/x"], "/nowhere/x"),
+        (["--train", "x", "--pairs", "5"], "--pairs=5"),
+        (["--prefetch", "0", "-1"], "prefetch=-1"),
+        (["--vocab-size", "3"], "--vocab-size=3"),
+        (["--update-ms", "nan"], "--update-ms=nan"),
+        (["--json", "broken.json"], "broken.json"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_before_the_work(
+    options: list[str], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(benchmark_loading, "planning")
+    monkeypatch.setattr(sys, "argv", ["benchmark_loading.py", "--batch-tokens=500", *options])
+    with pytest.raises(SystemExit) as ended:
+        run(benchmark_loading.main)
+    line = str(ended.value)
+    assert word in line
+    assert "\n" not in line
+
+
+def test_no_updates_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_loading.py", "--updates", "0"])
+    with pytest.raises(SystemExit):
+        benchmark_loading.parse()

@@ -1,17 +1,20 @@
 """The model of several processes: its limits, sums by hand, its fit; the script end to end."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import benchmark_parallel
 import pytest
-from benchmark_parallel import main
+import torch
+from benchmark_parallel import row_of, visit
 from hypothesis import given
 from hypothesis import strategies as st
 from interconnects import GPU, MODELS, N_GPUS, clusters, gpu_work, gradients_of, predict
-from measuring import training_flops
+from measuring import run, training_flops
 from parallel_model import (
     Cluster,
     Gradient,
@@ -24,10 +27,12 @@ from parallel_model import (
     ring_s,
     update_s,
 )
+from synthetic import Shape, Training, together
 
+from transformer.config import Precision
 from transformer.errors import InputError
+from transformer.training.gradients import groups
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_parallel.py"
 LINK = Link(latency_s=1e-3, bandwidth=1e6)
 SLOW = Link(latency_s=1e-2, bandwidth=1e5)
 CLUSTER = Cluster(inside=LINK, between=SLOW, node_size=4)
@@ -58,6 +63,14 @@ def test_buckets_are_as_large_as_may_be_and_wait_for_their_last_gradient() -> No
     assert in_buckets(WORK.gradients, 8e4) == [Gradient(0.5, 8e4), Gradient(1.0, 8e4)]
     assert in_buckets(WORK.gradients, 1.0) == list(WORK.gradients)
     assert in_buckets(WORK.gradients, 1e9) == [Gradient(1.0, 1.6e5)]
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=12), st.sampled_from([1e-4, 5e-4, 2e-3]))
+def test_buckets_are_the_groups_of_the_trainer(sizes: list[int], megabytes: float) -> None:
+    parameters = [torch.nn.Parameter(torch.empty(n, device="meta")) for n in sizes]
+    expected = [sum(p.nbytes for p in group) for group in groups(parameters, megabytes)]
+    gradients = [Gradient(1.0, p.nbytes) for p in parameters]
+    assert [bucket.n_bytes for bucket in in_buckets(gradients, megabytes * 2**20)] == expected
 
 
 def test_without_overlap_the_messages_come_after_the_backward_pass() -> None:
@@ -126,6 +139,11 @@ def test_a_fit_gives_back_the_link_of_exact_times(n: int) -> None:
     assert found.bandwidth == pytest.approx(LINK.bandwidth, rel=1e-10)
 
 
+def test_times_that_do_not_grow_with_the_size_are_refused() -> None:
+    with pytest.raises(InputError, match="4,096 bytes"):
+        fit_link([1024, 4096], [2.0, 1.0], 2)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_gpu_alone_computes_at_the_assumed_share(name: str) -> None:
     config = MODELS[name]
@@ -159,27 +177,118 @@ def test_a_prediction_has_every_number_of_gpus_and_begins_at_one() -> None:
     assert all(row["efficiency"] >= row["efficiency_without_overlap"] for row in rows)
 
 
-def test_two_processes_are_measured_and_predicted(tmp_path: Path) -> None:
+def updates_of(seconds: float, n: int = 3) -> list[dict[str, Any]]:
+    """What processes measure in `n` updates, `seconds` the median; two gradients."""
+    parts = {"forward_s": 0.25, "backward_s": 0.5, "optimizer_s": 0.125}
+    gradients = [(0.5, 4e4), (1.0, 8e4)]
+    return [{"update_s": seconds + i - n // 2, "gradients": gradients, **parts} for i in range(n)]
+
+
+def test_a_row_compares_what_was_measured_with_what_was_predicted() -> None:
+    found = {"alone": updates_of(2.0), "apart": updates_of(4.0), "together": updates_of(5.0)}
+    row = row_of(Shape(), found, LINK, bucket_mb=1e-3)
+    assert (row["machine"], row["communication"], row["efficiency"]) == (0.5, 0.8, 0.4)
+    assert row["gradient_bytes"] == 1.2e5
+    # The first message has gone when the second gradient is made: 0.25 s are enough for 42 ms.
+    message_s = {size: 2 * (1e-3 + size / 2 / 1e6) for size in (4e4, 8e4)}
+    assert row["predicted_hidden_s"] == pytest.approx(0.875 + message_s[8e4])
+    assert row["predicted_exposed_s"] == pytest.approx(0.875 + sum(message_s.values()))
+    assert row["error_hidden"] == pytest.approx(row["predicted_hidden_s"] / 5 - 1)
+
+
+@pytest.mark.slow
+def test_two_processes_sum_what_the_model_is_told_of() -> None:
+    point = Shape(d_model=16, layers=1, length=4, vocab_size=20, batch_tokens=8)
+    calls = [("together", point, 25.0, 1)] * 2
+    for updates in together(visit, *calls):
+        assert [update.keys() for update in updates] == [{"update_s"}]
+        assert updates[0]["update_s"] > 0
+
+
+def in_process(work: Callable[..., Any], *calls: Sequence[Any]) -> list[Any]:
+    """What `together` gives, without processes."""
+    return [work(*call) for call in calls]
+
+
+def times(sizes: Sequence[int], repeats: int) -> list[float]:
+    assert repeats == 2
+    return [ring_s(size, 2, LINK) for size in sizes]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_parallel.py", *map(str, options)])
+    run(benchmark_parallel.main)
+
+
+def test_the_script_measures_predicts_and_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr(benchmark_parallel, "together", in_process)
+    monkeypatch.setattr(benchmark_parallel, "time_messages", times)
     point = {"d_model": 16, "layers": 1, "length": 4, "vocab_size": 20, "batch_tokens": 8}
-    command = [sys.executable, str(SCRIPT), "--output", str(tmp_path), "--markdown"]
-    command += ["--rounds", "1", "--updates", "1", "--repeats", "2", "--sizes", "[1024, 65536]"]
-    command += ["--points", json.dumps([point])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "| big | NVLink 4 | 8 |" in done.stdout
+    measured = ["--rounds", 1, "--updates", 2, "--repeats", 2, "--sizes", "[1024, 65536]"]
+    points = ["--points", json.dumps([point])]
+    for _ in range(2):
+        call(monkeypatch, "--output", tmp_path, "--markdown", *measured, *points)
+    words = capsys.readouterr().out
+    assert "1,000 us a message and 0.00 GB/s fitted" in words
+    assert "| D = 16, 1 + 1 layers, 8 tokens, 0 MB |" in words
+    assert "| big | NVLink 4 | 8 |" in words
     (row,) = json.loads((tmp_path / "parallel.json").read_text())
+    assert row["all_reduce"]["bandwidth"] == pytest.approx(LINK.bandwidth)
     (point_row,) = row["points"]
-    product = point_row["machine"] * point_row["communication"]
-    assert point_row["efficiency"] == pytest.approx(product)
-    assert point_row["predicted_hidden_s"] <= point_row["predicted_exposed_s"]
+    assert point_row["shape"] == point
+    parameters = Training(Shape(**point), torch.device("cpu"), Precision.fp32).updater.parameters
+    assert point_row["gradient_bytes"] == sum(p.nbytes for p in parameters)
     assert (tmp_path / "parallel.svg").read_text().startswith("<?xml")
 
 
-def test_points_that_are_none_are_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_predictions_leave_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--output", "unused", "--points", '[{"width": 1}]']
-    monkeypatch.setattr(sys, "argv", ["benchmark_parallel.py", *arguments])
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "parallel.json"
+    file.write_text("[1]", encoding="utf-8")
+    call(monkeypatch, "--output", tmp_path, "--predict-only", "--markdown")
+    assert "| big | NVLink 4 | 8 |" in capsys.readouterr().out
+    assert file.read_text(encoding="utf-8") == "[1]"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--points", '[{"width": 1}]'], "width"),
+        (["--points", '[{"d_model": "x"}]'], "d_model='x'"),
+        (["--points", "[]"], "--points=[]"),
+        (["--sizes", "5"], "--sizes=5"),
+        (["--sizes", "[1024, 1023]"], "--sizes="),
+        (["--sizes", "[1024]"], "--sizes="),
+        (["--base-share", "0"], "base_share=0"),
+        (["--link-share", "1.5"], "link_share=1.5"),
+        (["--matmul-tflops", "0"], "0.0 FLOP/s"),
+        (["--bucket-mb", "0"], "bucket_mb=0"),
+        (["--output", "file"], "file"),
+        (["--rounds", "2", "--predict-only"], "--rounds"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_leaves_all_files(
+    options: list[str], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "parallel.json"):
+        (tmp_path / name).write_text("[1]", encoding="utf-8")
+    monkeypatch.delattr(benchmark_parallel, "together")
+    with pytest.raises(SystemExit) as ended:
+        call(monkeypatch, "--output", ".", *options)
+    line = str(ended.value)
+    assert word in line
+    assert "\n" not in line
+    assert (tmp_path / "parallel.json").read_text(encoding="utf-8") == "[1]"
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--updates", "--repeats"])
+def test_counts_of_none_are_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit):
-        main()
-    assert "width" in capsys.readouterr().err.splitlines()[-1]
+        call(monkeypatch, "--output", "unused", option, 0)

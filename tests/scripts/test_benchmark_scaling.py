@@ -1,14 +1,16 @@
 """Points, rows and figures of the cost of an update."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import benchmark_scaling
 import pytest
 import torch
-from benchmark_scaling import BASES, SWEEPS, main, points, row_of
+from benchmark_scaling import BASES, SWEEPS, points, row_of
+from measuring import run
 from scaling_figures import AXES, on_axis, predicted_s
 from synthetic import Phases, Shape, Training
 
@@ -16,14 +18,8 @@ from transformer.config import Precision
 from transformer.errors import InputError
 from transformer.text.tokenizer import BOS_ID, EOS_ID
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_scaling.py"
 TINY = {"d_model": 16, "layers": 1, "length": 4, "vocab_size": 20, "batch_tokens": 8}
 CPU = torch.device("cpu")
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -97,24 +93,36 @@ def test_a_row_takes_medians_and_the_highest_peak() -> None:
     assert row["share"] == pytest.approx(shape.flops() / 2 / 1e9)
 
 
+def in_process(work: Callable[..., Any], *calls: Sequence[Any]) -> list[Any]:
+    """What `together` gives, without processes."""
+    return [work(*call) for call in calls]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark_scaling.py", *map(str, options)])
+    run(benchmark_scaling.main)
+
+
 def test_the_script_measures_draws_and_draws_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
-    done = run(
-        *("--output", tmp_path, "--markdown", "--rounds", 1, "--updates", 1, "--threads", 1),
+    monkeypatch.setattr(benchmark_scaling, "together", in_process)
+    monkeypatch.setattr("measuring.CPU_SHAPES", [(8, 8, 8)])
+    monkeypatch.setattr("measuring.TIMED_FLOPS", 1e4)
+    call(
+        monkeypatch,
+        *("--output", tmp_path, "--markdown", "--rounds", 2, "--updates", 1, "--threads", 1),
         *("--base", json.dumps(TINY), "--sweeps", '{"d_model": [8]}', "--device", "cpu"),
     )
-    assert done.returncode == 0, done.stderr
-    assert "| model width D | 8 |" in done.stdout
+    assert "| model width D | 8 |" in capsys.readouterr().out
     found = json.loads((tmp_path / "scaling.json").read_text())
     assert [row["shape"]["d_model"] for row in found] == [16, 8]
     assert all(row["peak_bytes"] > 1e8 and row["matmul_flops_per_s"] > 0 for row in found)
+    assert all(len(row["rounds_s"]) == 2 for row in found)
     again = tmp_path / "again"
-    rows_file = str(tmp_path / "scaling.json")
-    options = ["--output", str(again), "--format", "png", "--plot-only", rows_file]
-    monkeypatch.setattr(sys, "argv", ["benchmark_scaling.py", *options])
-    main()
+    rows_file = tmp_path / "scaling.json"
+    call(monkeypatch, "--output", again, "--format", "png", "--plot-only", rows_file)
     for name in ("time", "rate", "memory"):
         assert (tmp_path / f"scaling-{name}.svg").read_text().startswith("<?xml")
         assert (again / f"scaling-{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -125,18 +133,31 @@ def test_the_script_measures_draws_and_draws_again(
     ("options", "word"),
     [
         (["--sweeps", '{"width": [1]}'], "width"),
+        (["--sweeps", '{"d_model": 5}'], "d_model=5"),
+        (["--sweeps", '{"d_model": [0]}'], "d_model=0"),
+        (["--sweeps", "[1]"], "--sweeps=[1]"),
         (["--base", "{"], "--base"),
+        (["--base", '{"d_model": "x"}'], "d_model='x'"),
         (["--plot-only", "missing.json"], "missing.json"),
+        (["--plot-only", "other.json"], "other.json"),
+        (["--output", "other.json"], "other.json"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(
     options: list[str], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(sys, "argv", ["benchmark_scaling.py", "--output", str(tmp_path), *options])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.json").write_text("[{}]", encoding="utf-8")
+    monkeypatch.delattr(benchmark_scaling, "together")
     with pytest.raises(SystemExit) as ended:
-        main()
+        call(monkeypatch, "--output", tmp_path, "--device", "cpu", *options)
     line = str(ended.value)
-    assert line.startswith("error: ")
     assert word in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--updates", "--threads"])
+def test_counts_of_none_are_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "--output", "unused", option, 0)

@@ -11,7 +11,8 @@ import benchmark_training
 import pytest
 from baselines.loop import Pairs, Task
 from benchmark_training import Measured, Round, figures, main, take_turns, variants_of
-from measuring import Contender, training_flops
+from contenders import Contender
+from measuring import training_flops
 
 from transformer.config import ModelConfig
 from transformer.errors import InputError
@@ -47,7 +48,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
         patch.setattr("measuring.CPU_SHAPES", [(64, 32, 32)])
         patch.setenv("PYTHONPATH", str(folder))
-        run(patch, "--baselines=plain,marian", f"--json={file}")
+        run(patch, "--baselines=plain,marian", "--kept-memory", f"--json={file}")
     return out.getvalue().splitlines(), file
 
 
@@ -65,6 +66,28 @@ def test_a_run_prints_all_figures_and_adds_a_row(ran: tuple[list[str], Path]) ->
         assert found["peak_memory"] > 1e7
         assert found["first_update_s"] > 0
     assert row["contenders"]["transformer-mt"]["ratio"] == 1
+    assert row["kept_memory"]
+    assert "all contenders with kept memory: MALLOC_MMAP_MAX_=0 MALLOC_TRIM" in "\n".join(lines)
+
+
+def test_kept_memory_is_that_of_every_contender(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, str]] = []
+
+    class Watched(Exception):  # noqa: N818
+        pass
+
+    def begin(name: str, _: Any, *, variables: dict[str, str]) -> Contender:
+        seen.append(variables)
+        if name == "torch.nn.Transformer":
+            raise Watched
+        return cast(Contender, Fake(name, []))
+
+    monkeypatch.setattr(benchmark_training, "Contender", begin)
+    for words in (["--kept-memory"], []):
+        with pytest.raises(Watched):
+            run(monkeypatch, "--baselines=plain", *words)
+    kept = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
+    assert seen == [kept, kept, {}, {}]
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_in_one_line(
@@ -80,7 +103,7 @@ def test_a_broken_file_is_refused_before_anything_is_measured(
     file = tmp_path / "rows.json"
     file.write_text("{")
     monkeypatch.setattr(benchmark_training, "read_batches", None)
-    with pytest.raises(SystemExit, match=r"^[^\n]*rows\.json is not JSON[^\n]*$"):
+    with pytest.raises(InputError, match=r"^[^\n]*rows\.json is not JSON[^\n]*$"):
         run(monkeypatch, f"--json={file}")
 
 
@@ -90,18 +113,22 @@ def test_a_broken_file_is_refused_before_anything_is_measured(
         ("--baselines=fairseq", "there is no fairseq; give all, none"),
         ("--python=marian=/nowhere/python", "is not NAME=INTERPRETER"),
         ("--variant=training.packing", "is not NAME:OVERRIDE"),
-        ("--variant=odd:training.paking=true", "paking"),
+        ("--variant=odd:training.paking=true", "odd: training.paking has no effect here"),
+        ("--variant=odd:optim.lrr=1", "lrr"),
+        ("--variant=wide:model.d_model=16", "wide: model.d_model has no effect here"),
+        ("--set=training.accumulate=2", "--set training.accumulate has no effect here"),
+        ("--set=seed=3", "--set seed has no effect here"),
     ],
 )
 def test_a_wrong_option_is_one_line(
     monkeypatch: pytest.MonkeyPatch, argument: str, message: str
 ) -> None:
     monkeypatch.setattr(benchmark_training, "start", no_contender)
-    with pytest.raises(SystemExit, match=f"^[^\n]*{message}[^\n]*$"):
+    with pytest.raises(InputError, match=f"^[^\n]*{message}[^\n]*$"):
         run(monkeypatch, argument)
 
 
-def no_contender(*_: Any) -> Measured:
+def no_contender(*_: Any, **__: Any) -> Measured:
     """A contender that is not there."""
     return Measured(cast(Contender, None), ModelConfig())
 
@@ -117,6 +144,9 @@ class Fake:
         """A turn of a second."""
         self.log.append((self.name, request["batches"]))
         return {"seconds": 1.0, "n_padded_tokens": 4}
+
+    def kill(self) -> None:
+        """Nothing runs."""
 
 
 def test_contenders_take_turns_at_the_same_batches_and_at_the_first_place() -> None:
@@ -140,16 +170,16 @@ def test_figures_are_medians_of_real_tokens_and_shares_of_the_rate() -> None:
 
 
 def test_a_variant_adds_its_overrides_to_those_of_all() -> None:
-    found = variants_of(["model=tiny"], ["both:training.packing=true,training.accumulate=2"])
+    found = variants_of(["model=tiny"], ["both:training.packing=true,training.compile=true"])
     assert found == [
         ("transformer-mt", ["model=tiny"]),
         (
             "transformer-mt both",
-            ["model=tiny", "training.packing=true", "training.accumulate=2"],
+            ["model=tiny", "training.packing=true", "training.compile=true"],
         ),
     ]
     with pytest.raises(InputError, match="one name"):
-        variants_of([], ["a:seed=1", "a:seed=2"])
+        variants_of([], ["a:optim.lr=1", "a:optim.lr=2"])
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from contenders import Contender, LeftOutError, chosen, rotated
 from measuring import (
-    Contender,
-    LeftOutError,
     add_corpus_arguments,
     append_row,
     environment,
     matmul_rate,
-    peak_memory,
+    output_folder,
+    positive,
+    products_of_timing,
     read_batches,
+    run,
     training_flops,
 )
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -67,6 +70,12 @@ def test_a_matmul_rate_is_a_speed_that_a_machine_can_have(monkeypatch: pytest.Mo
     assert 1e6 < matmul_rate(CPU, Precision.fp32, repeats=3) < 1e15
 
 
+def test_a_timing_has_as_many_products_as_fill_its_time() -> None:
+    assert products_of_timing(10, 0.001, 0.2) == 2000
+    assert products_of_timing(10, 40.0, 0.2) == 1
+    assert products_of_timing(3, 0.0, 0.2) > 1000
+
+
 def test_the_environment_names_machine_and_commit() -> None:
     found = environment(CPU)
     assert found["device"]
@@ -75,10 +84,48 @@ def test_the_environment_names_machine_and_commit() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_peak_memory_is_that_of_a_process_with_torch() -> None:
-    block = torch.ones(25_000_000)  # 100 MB
-    assert 1e8 < peak_memory(CPU) < 1e12
-    del block
+GROWS = """
+import torch
+from measuring import peak_memory
+before = peak_memory(torch.device("cpu"))
+block = torch.ones(50_000_000)  # 200 MB
+del block
+print(peak_memory(torch.device("cpu")) - before)
+"""
+
+
+def test_peak_memory_grows_by_what_was_held_and_freed_again() -> None:
+    scripts = Path(__file__).parents[2] / "scripts"
+    command = [sys.executable, "-c", GROWS]
+    found = subprocess.run(command, cwd=scripts, capture_output=True, text=True, check=True)
+    assert 1.9e8 < int(found.stdout) < 2.4e8
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "2.5", "many", ""])
+def test_a_count_is_a_whole_number_of_at_least_one(text: str) -> None:
+    assert positive("7") == 7
+    with pytest.raises(argparse.ArgumentTypeError, match="no whole number of at least 1"):
+        positive(text)
+
+
+def test_what_a_user_can_mend_is_one_line_and_status_1() -> None:
+    def main() -> None:
+        raise InputError("x=3 must be 4")
+
+    with pytest.raises(SystemExit, match=r"^x=3 must be 4$"):
+        run(main)
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: [][1 // 0])
+
+
+def test_a_folder_is_made_unless_a_file_is_in_its_place(tmp_path: Path) -> None:
+    assert output_folder(tmp_path / "a" / "b").is_dir()
+    assert output_folder(tmp_path / "a").is_dir()
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "below"):
+        with pytest.raises(InputError, match=r"file\S* cannot be a folder: .*name one"):
+            output_folder(path)
 
 
 def test_rows_are_added_at_the_end_of_the_file(tmp_path: Path) -> None:
@@ -153,3 +200,20 @@ def test_a_contender_that_cannot_take_part_says_why_in_one_line() -> None:
 def test_a_contender_that_dies_is_named() -> None:
     with pytest.raises(InputError, match="echo ended with status 3"):
         contender("raise SystemExit(3)")
+
+
+def test_a_contender_whose_program_is_missing_is_named_in_one_line() -> None:
+    with pytest.raises(InputError, match=r"^echo cannot be started: /no/such: No such file[^\n]*$"):
+        Contender("echo", ["/no/such"])
+
+
+def test_a_baseline_named_twice_is_one() -> None:
+    assert chosen("b,a,b", {"a": 1, "b": 2}) == ["b", "a"]
+
+
+def test_each_round_begins_with_another_one() -> None:
+    assert [rotated("abc", number) for number in (0, 1, 5)] == [
+        list("abc"),
+        list("bca"),
+        list("cab"),
+    ]

@@ -136,3 +136,13 @@ def test_a_setting_that_does_not_exist_is_refused(
     monkeypatch.setattr(sys, "argv", ["profile_training.py", *words])
     with pytest.raises(InputError, match="labelsmoothing"):
         profile_training.main()
+
+
+def test_an_output_that_is_a_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    words = ["profile_training.py", *SMALL, "--output", str(tmp_path / "file")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(InputError, match="file cannot be a folder"):
+        profile_training.main()

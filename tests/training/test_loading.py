@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from transformer.text.batching import Batch
-from transformer.training.loading import Upload, ahead
+from transformer.training.loading import Upload, ahead, wait_for_closing
 
 LONG_S = 20.0
 
@@ -130,6 +130,45 @@ def test_threads_one_inside_the_other_end_together() -> None:
     items.close()
     assert numbers.closed
     assert not threads()
+
+
+def test_threads_that_take_long_are_waited_for_and_close_their_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transformer.training.loading.END_S", 0.02)
+    release, closed = threading.Event(), []
+
+    def items(name: str, source: Generator[int] | None = None) -> Generator[int]:
+        try:
+            yield 0
+            for number in source or [1]:
+                release.wait(LONG_S)
+                yield number
+        finally:
+            if source is not None:
+                source.close()
+            closed.append(name)
+
+    made = ahead(items("outer", ahead(items("inner"), 1)), 3)
+    next(made)
+    until(lambda: len(threads()) == 2)
+    started = time.monotonic()
+    made.close()
+    assert time.monotonic() - started < LONG_S / 4
+    assert threads()
+    assert not closed
+    threading.Timer(0.05, release.set).start()
+    wait_for_closing()
+    assert not threads()
+    assert sorted(closed) == ["inner", "outer"]
+
+
+def test_threads_whose_generator_is_in_use_are_not_waited_for() -> None:
+    items = ahead(Numbers()(), 2)
+    next(items)
+    wait_for_closing()
+    assert threads()
+    items.close()
 
 
 def test_an_item_is_let_go_as_soon_as_the_consumer_lets_go() -> None:

@@ -36,6 +36,10 @@ def stream(
     return UpdateStream(data.train, settings, budget, on_gpu=False, processes=processes)
 
 
+def ahead() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "ahead"]
+
+
 def epoch_of(updates: Iterator[UpdateBatches]) -> list[UpdateBatches]:
     """The updates up to the end of an epoch."""
     found: list[UpdateBatches] = []
@@ -221,12 +225,11 @@ def test_the_next_epoch_is_planned_while_this_one_begins(
     updates = stream(data, change(settings, data__prefetch=1)).updates(Position())
     assert next(updates).position.epoch == 0
     end = time.monotonic() + 20
-    while 1 not in planned:
-        assert time.monotonic() < end
+    while 1 not in planned and time.monotonic() < end:
         time.sleep(0.002)
     assert planned[1] != "MainThread"
     updates.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+    assert not ahead()
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
@@ -254,6 +257,32 @@ def test_workers_are_started_once_and_not_by_a_thread(
     assert not multiprocessing.active_children()
 
 
+def test_workers_are_started_when_the_threads_of_closed_updates_have_ended(
+    settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformer.training.loading.END_S", 0.02)
+    plan, start = UpdateStream.plan, BaseProcess.start
+    alive: list[int] = []
+
+    def slow(self: UpdateStream, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
+        time.sleep(0.2)
+        return plan(self, epoch, legs)
+
+    def spied(self: BaseProcess) -> None:
+        alive.append(len(ahead()))
+        start(self)
+
+    monkeypatch.setattr(UpdateStream, "plan", slow)
+    monkeypatch.setattr(BaseProcess, "start", spied)
+    made = stream(data, change(settings, data__workers=1, data__prefetch=2))
+    updates = made.updates(Position())
+    position = next(updates).position
+    updates.close()
+    assert ahead(), "planning must take longer than closing waits"
+    made.updates(position).close()
+    assert alive == [0, 0]
+
+
 def test_batches_copied_ahead_are_received_by_the_consumer(
     settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,15 +303,14 @@ def test_batches_copied_ahead_are_received_by_the_consumer(
 
     monkeypatch.setattr("transformer.training.stream.Upload", Pretended)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    settings = change(settings, data__prefetch=2, training__accumulate=2)
-    made = stream(data, settings)
+    made = stream(data, change(settings, data__prefetch=2, training__accumulate=2))
     made.on_gpu = True
     monkeypatch.setattr("transformer.training.stream.make_loader", unpinned)
     updates = made.updates(Position())
     for update in islice(updates, 5):
-        expected = [(id(work.batch), "MainThread") for work in update.work]
-        assert received[-len(expected) :] == expected
-        assert all(number in sent for number, _ in expected)
+        own = [(id(work.batch), "MainThread") for work in update.work]
+        assert received[-len(own) :] == own
+        assert all(number in sent for number, _ in own)
     updates.close()
 
 
