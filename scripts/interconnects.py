@@ -183,7 +183,7 @@ def draw(rows: Rows, file: Path) -> None:
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    with rc_context({"font.size": 9, "svg.hashsalt": "parallel"}):
+    with rc_context({"font.size": 9, "svg.hashsalt": "parallel", "svg.fonttype": "none"}):
         figure = Figure(figsize=(9, 4), layout="constrained")
         panels = figure.subplots(1, len(MODELS), sharey=True)
         for panel, model in zip(panels, MODELS, strict=True):

@@ -69,7 +69,7 @@ def draw(rows: Rows, panels: Panels, file: Path) -> None:
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    with rc_context({"font.size": 9, "svg.hashsalt": "scaling"}):
+    with rc_context({"font.size": 9, "svg.hashsalt": "scaling", "svg.fonttype": "none"}):
         figure = Figure(figsize=(9, 5.4), layout="constrained")
         axes = figure.subplots(2, 3, sharey=True).flatten()
         for place, name in zip(axes, AXES, strict=False):
