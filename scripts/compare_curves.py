@@ -265,7 +265,7 @@ def draw(paths: dict[str, dict[int, list[dict[str, float]]]], file: str) -> None
     from matplotlib import pyplot  # noqa: PLC0415
 
     figure, axes = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
-    for name, style in (("plain", "C1--"), ("fast", "C0-")):
+    for name, style in (("fast", "C0-"), ("plain", "C1--")):
         for number, rows in enumerate(paths[name].values()):
             label = name if number == 0 else None
             axes.plot([r["tokens"] for r in rows], [r["valid"] for r in rows], style, label=label)
