@@ -42,7 +42,7 @@ def test_a_missing_file_is_refused(saved: Path, name: str) -> None:
         Checkpoint(saved)
 
 
-@pytest.mark.parametrize("manifest", ["", "[]", "{}", "null", '{"format": 1, "files": 3}', "\xff"])
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", "null", '{"format": 2, "files": 3}', "\xff"])
 def test_a_damaged_manifest_is_refused(saved: Path, manifest: str) -> None:
     (saved / "manifest.json").write_text(manifest, encoding="latin-1")
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
@@ -53,7 +53,7 @@ def test_another_format_is_refused_by_its_number(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text(encoding="utf-8"))
     manifest["format"] = 7
     (saved / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(InputError, match="format 7; this version reads format 1"):
+    with pytest.raises(InputError, match="format 7; this version reads format 2"):
         Checkpoint(saved)
 
 
