@@ -160,7 +160,7 @@ def test_the_logits_of_a_batch_never_exist_at_once(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.bfloat16, 5e-2), (torch.float16, 3e-2)], ids=["bf16", "fp16"]
+    ("dtype", "tolerance"), [(torch.bfloat16, 5e-2), (torch.float16, 1e-2)], ids=["bf16", "fp16"]
 )
 def test_half_precision_stays_near_full_precision_at_a_large_vocabulary(
     build_model: Build,
@@ -172,7 +172,8 @@ def test_half_precision_stays_near_full_precision_at_a_large_vocabulary(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attention, "SMALL", 0)  # one kernel, so that both drop out alike
-    model = build_model(torch.float32, vocab_size=4000, **DROPOUT)
+    # Of this width, no ReLU is so near zero that rounding flips it.
+    model = build_model(torch.float32, vocab_size=4000, d_feed_forward=48, **DROPOUT)
     batch, loss = make_batch(id_pairs), rdrop(2.5)
     torch.manual_seed(3)
     exact = loss(model, batch)

@@ -185,21 +185,23 @@ def test_fp16_gradients_are_clipped_after_they_are_unscaled(
     build_model: Build, make_batch: Make, as_update: As, id_pairs: Pairs, clip_norm: float | None
 ) -> None:
     batches = as_update([make_batch(id_pairs[:3]), make_batch(id_pairs[3:])])
-    full = make_updater(build_model(torch.float32), clip_norm=clip_norm)
-    half = make_updater(build_model(torch.float32), Precision.fp16, clip_norm=clip_norm)
+    # Of this width, no ReLU is so near zero that rounding flips it.
+    full = make_updater(build_model(torch.float32, d_feed_forward=48), clip_norm=clip_norm)
+    half = make_updater(
+        build_model(torch.float32, d_feed_forward=48), Precision.fp16, clip_norm=clip_norm
+    )
     assert float(half.scale.scale) == 2.0**16
     expected, one = gradient_of(full, batches)
     found, other = gradient_of(half, batches)
     assert float(other.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-2)
     assert norm_of(found) == pytest.approx(norm_of(expected), rel=1e-2)
     difference = {name: found[name] - expected[name] for name in expected}
-    assert norm_of(difference) < 0.05 * norm_of(expected)  # where a ReLU flips, 0.04
+    assert norm_of(difference) < 0.01 * norm_of(expected)
     # Adam's first step is the rate times the sign, wherever a gradient is not near zero.
     for name, parameter in full.model.named_parameters():
         clear = expected[name].abs() > 1e-2 * expected[name].abs().max()
         stepped = dict(half.model.named_parameters())[name]
-        near = (stepped - parameter)[clear].abs() < 1e-5
-        assert float(near.float().mean()) > 0.9  # a ReLU flips
+        torch.testing.assert_close(stepped[clear], parameter[clear], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16, Precision.fp16])
