@@ -10,20 +10,14 @@ from typing import Any
 import torch
 from baselines.decoding_worker import System, Work, forced_length, serve_decoding
 from baselines.loop import EOS_ID, HALF, PAD_ID, final_words, pad
-from serving import LeftOut
+from baselines.marian import library
 
 NEVER = -1e4  # a logit that no token in reach of a beam has, also in fp16
 
 
 def build(work: Work) -> System:
     """`generate` of a model of random weights, and what there is to say of it."""
-    try:
-        import transformers  # noqa: PLC0415
-    except ImportError as error:
-        raise LeftOut(
-            "transformers is not installed; pip install 'transformer-mt[bench]', or name an "
-            "interpreter that has it by --python marian=PYTHON"
-        ) from error
+    transformers = library()
     torch.set_num_threads(work["threads"])
     torch.set_float32_matmul_precision("high" if work["precision"] == "tf32" else "highest")
     torch.manual_seed(1)

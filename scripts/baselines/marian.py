@@ -21,8 +21,8 @@ from serving import LeftOut
 from torch import Tensor
 
 
-def build(task: Task) -> System:
-    """MarianMT at `task`."""
+def library() -> Any:
+    """The module `transformers`; LeftOut where it is not installed."""
     try:
         import transformers  # noqa: PLC0415
     except ImportError as error:
@@ -30,6 +30,12 @@ def build(task: Task) -> System:
             "transformers is not installed; pip install 'transformer-mt[bench]', or name an "
             "interpreter that has it by --python marian=PYTHON"
         ) from error
+    return transformers
+
+
+def build(task: Task) -> System:
+    """MarianMT at `task`."""
+    transformers = library()
     model = transformers.MarianMTModel(configuration(transformers, task)).to(task.device)
 
     def logits(source: Tensor, target: Tensor) -> Tensor:
