@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from transformer import __version__
-from transformer.cli import average, evaluate, prepare, train, translate
+from transformer.cli import average, evaluate, prepare, score, shortlist, train, translate
 from transformer.cli.command import Command, emit
 from transformer.cli.console import complain, is_first, is_one_of_several, log_to_stderr
 from transformer.errors import InputError, Stopped, require
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from transformer.cli.compose import Composer
 
 COMMANDS: dict[str, Command] = {
-    module.COMMAND.name: module.COMMAND for module in (prepare, train, translate, evaluate, average)
+    module.COMMAND.name: module.COMMAND
+    for module in (prepare, train, translate, score, evaluate, average, shortlist)
 }
 
 STOPPED = os.EX_TEMPFAIL  # 75 of sysexits.h: run me again

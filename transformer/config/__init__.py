@@ -6,12 +6,9 @@ The classes here know nothing of Hydra: build them by hand, or from a plain mapp
 
 from transformer.config.commands import (
     AverageSettings,
-    EvaluateSettings,
-    OutputFormat,
     Precision,
     PrepareSettings,
     TrainSettings,
-    TranslateSettings,
 )
 from transformer.config.data import (
     AUTO,
@@ -22,10 +19,30 @@ from transformer.config.data import (
     HubConfig,
     PhrasebookConfig,
 )
+from transformer.config.decoding import (
+    DecodingSettings,
+    EnsembleConfig,
+    EnsembleMean,
+    EvaluateSettings,
+    LineFormat,
+    OutputFormat,
+    Protected,
+    RequestSettings,
+    ScoreSettings,
+    ShortlistSettings,
+    TranslateSettings,
+)
 from transformer.config.mapping import from_mapping, load_settings, save_settings, shown, to_mapping
 from transformer.config.model import ModelConfig, Norm, Tying
 from transformer.config.optim import ENDING, OptimConfig, OptimKind, Schedule
-from transformer.config.search import LengthNormalization, SearchConfig
+from transformer.config.search import (
+    AttentionConfig,
+    LengthNormalization,
+    SamplingConfig,
+    SearchConfig,
+    SearchMethod,
+    Utility,
+)
 from transformer.config.tokenizer import TextNormalization, TokenizerConfig, TokenizerKind
 from transformer.config.training import (
     AlignmentConfig,
@@ -43,17 +60,22 @@ __all__ = [
     "AUTO",
     "ENDING",
     "AlignmentConfig",
+    "AttentionConfig",
     "AverageSettings",
     "CleaningConfig",
     "DataConfig",
     "DataKind",
+    "DecodingSettings",
     "DistillationConfig",
+    "EnsembleConfig",
+    "EnsembleMean",
     "EvaluateSettings",
     "FaultAction",
     "FaultsConfig",
     "FilesConfig",
     "HubConfig",
     "LengthNormalization",
+    "LineFormat",
     "Metric",
     "ModelConfig",
     "Norm",
@@ -64,9 +86,15 @@ __all__ = [
     "PhrasebookConfig",
     "Precision",
     "PrepareSettings",
+    "Protected",
+    "RequestSettings",
     "Resume",
+    "SamplingConfig",
     "Schedule",
+    "ScoreSettings",
     "SearchConfig",
+    "SearchMethod",
+    "ShortlistSettings",
     "TextNormalization",
     "TokenizerConfig",
     "TokenizerKind",
@@ -74,6 +102,7 @@ __all__ = [
     "TrainingConfig",
     "TranslateSettings",
     "Tying",
+    "Utility",
     "WriteErrorAction",
     "from_mapping",
     "load_settings",

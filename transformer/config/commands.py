@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from transformer.config.data import DataConfig, PhrasebookConfig, check_language
+from transformer.config.data import DataConfig, PhrasebookConfig
 from transformer.config.model import ModelConfig, Tying
 from transformer.config.optim import OptimConfig, Schedule
 from transformer.config.search import SearchConfig
@@ -24,13 +24,6 @@ class Precision(Enum):
     tf32 = "tf32"
     bf16 = "bf16"
     fp16 = "fp16"
-
-
-class OutputFormat(Enum):
-    """How scores are printed."""
-
-    table = "table"
-    json = "json"
 
 
 @dataclass(kw_only=True)
@@ -84,64 +77,6 @@ class TrainSettings(PrepareSettings):
         require(
             self.threads is None or self.threads >= 1,
             f"threads={self.threads} must be null or at least 1",
-        )
-
-
-@dataclass(kw_only=True)
-class TranslateSettings:
-    """transformer translate: n lines in, n lines out."""
-
-    checkpoint: str = ""  # a run's folder (its best checkpoint) or a checkpoint's own folder
-    input: str | None = None  # null: standard input
-    output: str | None = None  # null: standard output
-    search: SearchConfig = field(default_factory=SearchConfig)
-    device: str = "auto"
-    precision: Precision = Precision.auto
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        require_checkpoint(self.checkpoint)
-
-
-@dataclass(kw_only=True)
-class EvaluateSettings:
-    """transformer evaluate: score a checkpoint, or what any system wrote."""
-
-    checkpoint: str | None = None
-    source: str | None = None  # file to translate; null: the run's own test split
-    hypothesis: str | None = None  # file of translations, instead of a checkpoint
-    reference: str | None = None
-    target_language: str | None = None  # chooses the tokenizer of BLEU; null: the checkpoint's
-    output: str | None = None  # file for the checkpoint's translations; null: not kept
-    format: OutputFormat = OutputFormat.table
-    search: SearchConfig = field(default_factory=SearchConfig)
-    device: str = "auto"
-    precision: Precision = Precision.auto
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        require(
-            (self.checkpoint is None) != (self.hypothesis is None),
-            "evaluate scores either checkpoint=runs/NAME or hypothesis=FILE; give one of them",
-        )
-        if self.target_language is not None:
-            check_language("target_language", self.target_language)
-        if self.hypothesis is None:
-            require(
-                (self.source is None) == (self.reference is None),
-                "source=FILE and reference=FILE go together; without both, the run's own test "
-                "split is scored",
-            )
-            return
-        require(self.reference is not None, "hypothesis=FILE needs reference=FILE to compare with")
-        require(
-            self.target_language is not None,
-            "hypothesis=FILE needs target_language, as in target_language=de: it chooses the "
-            "tokenizer of BLEU",
-        )
-        require(
-            self.source is None and self.output is None,
-            "source and output belong to checkpoint=…; with hypothesis=FILE nothing is translated",
         )
 
 

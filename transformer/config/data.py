@@ -31,6 +31,14 @@ def check_language(key: str, code: str) -> None:
     )
 
 
+def text_or_list(key: str, value: Any) -> list[str]:
+    """`value` as a list; InputError, naming its `key`, where it is no text nor a list of it."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{key}={value!r} must be text or a list of it")
+    return texts
+
+
 class DataKind(Enum):
     """Where parallel text comes from: the `data=` group of the command line."""
 
@@ -150,10 +158,7 @@ class FilesConfig(DataConfig):
     @property
     def train_stems(self) -> list[str]:
         """The stems of `train`, in order; InputError where it is neither text nor a list of it."""
-        stems = [self.train] if isinstance(self.train, str) else self.train
-        if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
-            raise InputError(f"data.train={self.train!r} must be a stem or a list of stems")
-        return stems
+        return text_or_list("data.train", self.train)
 
 
 @dataclass(kw_only=True)

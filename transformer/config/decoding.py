@@ -1,0 +1,217 @@
+"""The settings of the commands that run trained models."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from transformer.config.commands import Precision, require_checkpoint
+from transformer.config.data import check_language, text_or_list
+from transformer.config.mapping import shown
+from transformer.config.search import SearchConfig
+from transformer.config.training import Resume
+from transformer.errors import require
+
+
+class OutputFormat(Enum):
+    """How scores are printed."""
+
+    table = "table"
+    json = "json"
+
+
+class EnsembleMean(Enum):
+    """How the distributions of several models become one."""
+
+    geometric = "geometric"  # of probabilities, scaled to sum to 1
+    arithmetic = "arithmetic"
+
+
+@dataclass(kw_only=True)
+class EnsembleConfig:
+    """Several models with one vocabulary that translate together: checkpoint=[A,B,C]."""
+
+    weights: list[float] = field(default_factory=list)  # one a model; none given: equal ones
+    mean: EnsembleMean = EnsembleMean.geometric
+
+    def __post_init__(self) -> None:
+        require(
+            all(0 <= weight < math.inf for weight in self.weights)
+            and (sum(self.weights) > 0 or not self.weights),
+            f"ensemble.weights={shown(self.weights)} must be at least 0, and one above it",
+        )
+
+
+class Protected(Enum):
+    """What a translation takes over from its source as it is."""
+
+    urls = "urls"
+    emails = "emails"
+    numbers = "numbers"
+    tags = "tags"  # of XML and HTML
+    variables = "variables"  # {name}, {0}, ${name}, %(name)s, %s
+
+
+@dataclass(kw_only=True)
+class DecodingSettings:
+    """What every command that runs trained models takes."""
+
+    # A run's folder (its best checkpoint) or a checkpoint's own folder; a list is an ensemble.
+    # Any, since a settings schema cannot say "text or list of text".
+    checkpoint: Any = ""
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    device: str = "auto"  # auto: cuda where there is a GPU, else cpu
+    precision: Precision = Precision.auto
+    threads: int | None = None  # of the CPU; null: what torch chooses
+
+    def __post_init__(self) -> None:
+        require(
+            bool(self.checkpoints) and all(self.checkpoints),
+            "checkpoint is not set; give a run's folder, as in checkpoint=runs/NAME",
+        )
+        n, m = len(self.ensemble.weights), len(self.checkpoints)
+        require(n in (0, m), f"ensemble.weights has {n} weights, but checkpoint has {m} models")
+        require(
+            self.threads is None or self.threads >= 1,
+            f"threads={self.threads} must be null or at least 1",
+        )
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The folders of `checkpoint`; InputError where it is neither text nor a list of it."""
+        return text_or_list("checkpoint", self.checkpoint)
+
+
+@dataclass(kw_only=True)
+class RequestSettings(DecodingSettings):
+    """What every command that translates takes."""
+
+    terminology: str | None = None  # TSV file: a source term, a tab, the target term to be written
+    exclude: list[str] = field(default_factory=list)  # words and phrases not to be written
+    protect: list[Protected] = field(default_factory=list)  # written as they stand in the source
+    # Longer lines, in pieces, are translated in parts; null: the longest of the training.
+    max_source_pieces: int | None = None
+    shortlist: str | None = None  # file of `transformer shortlist`: what a source piece may become
+    compile: bool = False  # of the decoder, by torch.compile; on a GPU with CUDA graphs
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.max_source_pieces is None or self.max_source_pieces >= 1,
+            f"max_source_pieces={self.max_source_pieces} must be null or at least 1",
+        )
+        require(
+            all(phrase.strip() for phrase in self.exclude),
+            f"exclude={shown(self.exclude)} holds an empty phrase",
+        )
+
+
+class LineFormat(Enum):
+    """What a line of input or output holds."""
+
+    text = "text"
+    jsonl = "jsonl"  # a JSON object
+
+
+@dataclass(kw_only=True)
+class TranslateSettings(RequestSettings):
+    """transformer translate: n lines in, n lines out."""
+
+    input: str | None = None  # null: standard input
+    output: str | None = None  # null: standard output
+    # jsonl: {"source": …, "prefix": …, "include": […], "exclude": […]}, of which only the source
+    # must be there.
+    input_format: LineFormat = LineFormat.text
+    output_format: LineFormat = LineFormat.text
+    alignment: bool = False  # of words, in Pharaoh's format, behind a tab; in jsonl a key
+    attention: bool = False  # jsonl: the matrices that alignments are read from
+    resume: Resume = Resume.auto  # what becomes of the part that an interrupted command left
+    processes: int = 1  # that translate beside each other; on GPUs, each has one of its own
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.processes >= 1, f"processes={self.processes} must be at least 1")
+        require(
+            not self.attention or self.output_format is LineFormat.jsonl,
+            "attention=true goes with output_format=jsonl",
+        )
+
+
+@dataclass(kw_only=True)
+class ScoreSettings(DecodingSettings):
+    """transformer score: the log-probability that a model gives each of given translations."""
+
+    source: str = ""  # file
+    target: str = ""  # file of translations, a line for a line of the source
+    output: str | None = None  # null: standard output
+    output_format: LineFormat = LineFormat.text
+    alignment: bool = False  # of words, in Pharaoh's format, behind a tab; in jsonl a key
+    attention: bool = False  # jsonl: the matrices that alignments are read from
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("source", "target"):
+            require(getattr(self, name) != "", f"{name} is not set; give a file, as in {name}=FILE")
+        require(
+            not self.attention or self.output_format is LineFormat.jsonl,
+            "attention=true goes with output_format=jsonl",
+        )
+
+
+@dataclass(kw_only=True)
+class ShortlistSettings:
+    """transformer shortlist: which target pieces a source piece may become, learnt from pairs."""
+
+    checkpoint: str = ""  # a run's folder or a checkpoint's own; its training pairs are read
+    output: str = ""  # file
+    size: int = 30  # target pieces of a source piece
+    frequent: int = 100  # most frequent target pieces, allowed in every sentence
+    iterations: int = 5  # of IBM model 1 (Brown et al., 1993)
+
+    def __post_init__(self) -> None:
+        require_checkpoint(self.checkpoint)
+        require(self.output != "", "output is not set; give a file, as in output=FILE")
+        for name in ("size", "iterations"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
+        require(self.frequent >= 0, f"frequent={self.frequent} must be at least 0")
+
+
+@dataclass(kw_only=True)
+class EvaluateSettings(RequestSettings):
+    """transformer evaluate: score a checkpoint, or what any system wrote."""
+
+    source: str | None = None  # file to translate; null: the run's own test split
+    hypothesis: str | None = None  # file of translations, instead of a checkpoint
+    reference: str | None = None
+    target_language: str | None = None  # chooses the tokenizer of BLEU; null: the checkpoint's
+    output: str | None = None  # file for the checkpoint's translations; null: not kept
+    format: OutputFormat = OutputFormat.table
+
+    def __post_init__(self) -> None:
+        has_checkpoint = self.checkpoint not in (None, "")
+        if has_checkpoint:
+            super().__post_init__()
+        require(
+            has_checkpoint != (self.hypothesis is not None),
+            "evaluate scores either checkpoint=runs/NAME or hypothesis=FILE; give one of them",
+        )
+        if self.target_language is not None:
+            check_language("target_language", self.target_language)
+        if self.hypothesis is None:
+            require(
+                (self.source is None) == (self.reference is None),
+                "source=FILE and reference=FILE go together; without both, the run's own test "
+                "split is scored",
+            )
+            return
+        require(self.reference is not None, "hypothesis=FILE needs reference=FILE to compare with")
+        require(
+            self.target_language is not None,
+            "hypothesis=FILE needs target_language, as in target_language=de: it chooses the "
+            "tokenizer of BLEU",
+        )
+        require(
+            self.source is None and self.output is None,
+            "source and output belong to checkpoint=…; with hypothesis=FILE nothing is translated",
+        )

@@ -1,0 +1,54 @@
+"""What a caller asks for a line, and what it gets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A line to translate, and what its translation must be like."""
+
+    source: str
+    prefix: str = ""  # the translation begins with it; its last word may be unfinished
+    include: Sequence[str] = ()  # phrases that must occur
+    exclude: Sequence[str] = ()  # words and phrases that must not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One translation of a line."""
+
+    text: str
+    score: float  # by which the search ranks; of MBR, the expected utility
+    log_probability: float  # the model's, of all tokens and EOS
+    tokens: Sequence[str]  # pieces, without EOS
+    # Of each of them and of EOS; no EOS where the output was cut at its greatest length.
+    token_log_probabilities: Sequence[float]
+    # Links of source and target words, counted from 0 between spaces; None: not asked for.
+    alignment: Sequence[tuple[int, int]] | None = None
+    # Of each target piece and of EOS over the source pieces and its EOS; None: not asked for.
+    attention: Sequence[Sequence[float]] | None = None
+    finished: bool = True  # False: cut at the greatest length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """The outputs of one line, best first; a blank line has a single empty one."""
+
+    source: str
+    outputs: Sequence[Output]
+
+    @property
+    def text(self) -> str:
+        """The best output."""
+        return self.outputs[0].text
+
+    @property
+    def texts(self) -> list[str]:
+        """All outputs."""
+        return [output.text for output in self.outputs]
+
+    @property
+    def scores(self) -> list[float]:
+        """Those of `texts`."""
+        return [output.score for output in self.outputs]
