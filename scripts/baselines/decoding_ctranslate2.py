@@ -1,22 +1,34 @@
 """CTranslate2 as a decoding contender.
 
-Weights are random, of the project's shape, tied and sinusoidal; the least and the greatest length
-of an output are the same. Batches are decoded as they are, one after another, by all threads.
+With random weights the least and the greatest length of an output are the same. Batches are
+decoded as they are, one after another, by all threads.
 """
 
 import tempfile
 from typing import Any
 
-import numpy as np
-from baselines.decoding_worker import System, Work, forced_length, serve_decoding
+from baselines.decoding_worker import (
+    Rows,
+    System,
+    Work,
+    differences,
+    exponent,
+    most_positions,
+    serve_decoding,
+)
+from baselines.weights import LINEAR, PARTS, Shape, Weights, draw, read
 from serving import LeftOut, peak_resident
 
 COMPUTE = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+SIDES = ("source", "target")
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
 
 
-def build(work: Work) -> System:
-    """The engine with a model of random weights, and what there is to say of it."""
+def build(work: Work, kind: str = "{}") -> System:
+    """The engine with the model of `work`, and what there is to say of it.
+
+    It computes in `kind`, where the precision takes the place of the braces.
+    """
     try:
         import ctranslate2  # noqa: PLC0415
     except ImportError as error:
@@ -26,99 +38,108 @@ def build(work: Work) -> System:
         ) from error
     if work["precision"] not in COMPUTE:
         raise LeftOut(f"it does not compute in {work['precision']}; use fp32, bf16 or fp16")
+    compute = kind.format(COMPUTE[work["precision"]])
     device, _, index = work["device"].partition(":")
+    weights = weights_of(work)
     with tempfile.TemporaryDirectory() as folder:
-        make_model(ctranslate2, work).save(folder)
+        make_model(ctranslate2, work["model"], weights).save(folder)
         translator = ctranslate2.Translator(
             folder,
             device=device,
             device_index=int(index or 0),
-            compute_type=COMPUTE[work["precision"]],
+            compute_type=compute,
             intra_threads=work["threads"],
         )
-    pieces = vocabulary(work)
+    pieces = vocabulary(max(len(weights[f"{side}_embedding.weight"]) for side in SIDES))
+    ids_of = {piece: id_ for id_, piece in enumerate(pieces)}
 
-    def decode(sources: list[list[int]], length: int, beam_size: int) -> list[int]:
+    def decode(sources: Rows, length: int, beam_size: int) -> Rows:
         found = translator.translate_batch(
             [[pieces[id_] for id_ in ids] for ids in sources],
             beam_size=beam_size,
             max_decoding_length=length,
-            min_decoding_length=length,
+            min_decoding_length=0 if work["checkpoint"] else length,
+            length_penalty=exponent(work),
+            return_end_token=bool(work["checkpoint"]),
         )
-        return [len(each.hypotheses[0]) for each in found]
+        return [[ids_of[piece] for piece in each.hypotheses[0]] for each in found]
 
     def final() -> dict[str, Any]:
         peak = peak_resident() if device == "cpu" else None
-        return {"peak_memory": peak, "ctranslate2": ctranslate2.__version__}
+        words = {"ctranslate2": ctranslate2.__version__, "compute_type": compute}
+        stops = "ends a sentence with its first beam_size outputs, whatever could still win"
+        return {"peak_memory": peak, **words} | differences(work, stops)
 
     return decode, final
 
 
-def vocabulary(work: Work) -> list[str]:
+def weights_of(work: Work) -> Weights:
+    """Those of the checkpoint, or random ones."""
+    if work["weights"]:
+        return read(work["weights"])
+    return draw(work["model"], work["vocab_size"], most_positions(work))
+
+
+def vocabulary(size: int) -> list[str]:
     """The pieces by their ids."""
-    return [*SPECIAL, *(f"t{id_}" for id_ in range(len(SPECIAL), work["vocab_size"]))]
+    return [*SPECIAL, *(f"t{id_}" for id_ in range(len(SPECIAL), size))]
 
 
-def make_model(ctranslate2: Any, work: Work) -> Any:
-    """The model of random weights, ready to be saved."""
-    shape = work["model"]
+def make_model(ctranslate2: Any, shape: Shape, weights: Weights) -> Any:
+    """The model of `weights`, ready to be saved."""
     spec = ctranslate2.specs.TransformerSpec.from_config(
         (shape["encoder_layers"], shape["decoder_layers"]),
         shape["n_heads"],
         pre_norm=shape["norm"] == "pre",
         activation=ctranslate2.specs.common_spec.Activation.RELU,
     )
-    drawn = Drawn(shape["d_model"])
-    embedding = drawn.matrix(work["vocab_size"], shape["d_model"])
-    positions = drawn.matrix(max(512, forced_length(work["sources"]) + 1), shape["d_model"])
-    spec.encoder.embeddings[0].weight = spec.decoder.embeddings.weight = embedding
-    spec.decoder.projection.weight = embedding
-    for stack in (spec.encoder, spec.decoder):
-        stack.scale_embeddings = True
-        stack.position_encodings.encodings = positions
+    given = Given(weights)
+    spec.encoder.embeddings[0].weight = weights["source_embedding.weight"]
+    spec.decoder.embeddings.weight = weights["target_embedding.weight"]
+    spec.decoder.projection.weight = weights["output.weight"]
+    for name, stack in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        stack.scale_embeddings = shape["embedding_scale"]
+        stack.position_encodings.encodings = weights["positions"]
         if shape["norm"] == "pre":
-            drawn.norm(stack.layer_norm)
-        for layer in stack.layer:
-            drawn.attention(layer.self_attention, [3, 1])
-            if stack is spec.decoder:
-                drawn.attention(layer.attention, [1, 2, 1])
-            drawn.norm(layer.ffn.layer_norm)
-            drawn.linear(layer.ffn.linear_0, shape["d_feed_forward"], shape["d_model"])
-            drawn.linear(layer.ffn.linear_1, shape["d_model"], shape["d_feed_forward"])
+            given.norm(stack.layer_norm, f"{name}_norm")
+        for number, layer in enumerate(stack.layer):
+            attentions = [layer.self_attention, *([layer.attention] if name == "decoder" else [])]
+            *names, _ = PARTS[name].items()
+            for attention, (part, residual) in zip(attentions, names, strict=True):
+                given.attention(attention, f"{name}.{number}.{part}")
+                given.norm(attention.layer_norm, f"{name}.{number}.{residual}.norm")
+            given.norm(layer.ffn.layer_norm, f"{name}.{number}.feed_forward_residual.norm")
+            given.linear(layer.ffn.linear_0, f"{name}.{number}.feed_forward.inner")
+            given.linear(layer.ffn.linear_1, f"{name}.{number}.feed_forward.outer")
     spec.config.add_source_eos = True
-    spec.register_source_vocabulary(vocabulary(work))
-    spec.register_target_vocabulary(vocabulary(work))
+    for side in SIDES:
+        pieces = vocabulary(len(weights[f"{side}_embedding.weight"]))
+        getattr(spec, f"register_{side}_vocabulary")(pieces)
     spec.validate()
     spec.optimize()
     return spec
 
 
-class Drawn:
-    """Draws the weights of a model D wide."""
+class Given:
+    """Puts `weights` into the parts of a model by their names."""
 
-    def __init__(self, d_model: int) -> None:
-        self.d_model = d_model
-        self.generator = np.random.Generator(np.random.PCG64(1))
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
 
-    def matrix(self, n_rows: int, n_columns: int) -> Any:
-        """[n_rows, n_columns] with standard deviation D ** -0.5."""
-        drawn = self.generator.standard_normal((n_rows, n_columns), dtype=np.float32)
-        return drawn * np.float32(self.d_model**-0.5)
-
-    def linear(self, spec: Any, n_out: int, n_in: int) -> None:
+    def linear(self, spec: Any, name: str) -> None:
         """A linear layer."""
-        spec.weight, spec.bias = self.matrix(n_out, n_in), np.zeros(n_out, np.float32)
+        spec.weight = self.weights[f"{name}.weight"]
+        spec.bias = self.weights[f"{name}.bias"]
 
-    def norm(self, spec: Any) -> None:
+    def norm(self, spec: Any, name: str) -> None:
         """A layer norm."""
-        spec.gamma = np.ones(self.d_model, np.float32)
-        spec.beta = np.zeros(self.d_model, np.float32)
+        spec.gamma = self.weights[f"{name}.weight"]
+        spec.beta = self.weights[f"{name}.bias"]
 
-    def attention(self, spec: Any, widths: list[int]) -> None:
-        """The projections of an attention, each some D wide, and its layer norm."""
-        self.norm(spec.layer_norm)
-        for linear, width in zip(spec.linear, widths, strict=True):
-            self.linear(linear, width * self.d_model, self.d_model)
+    def attention(self, spec: Any, name: str) -> None:
+        """The projections of an attention; its matrices lie on one another as the project's."""
+        for linear, part in zip(spec.linear, LINEAR[name.rpartition(".")[2]], strict=True):
+            self.linear(linear, f"{name}.{part}")
 
 
 if __name__ == "__main__":

@@ -1,45 +1,34 @@
-"""The project's own search as a contender: `Translator`, as the translate command uses it.
+"""The project's own search as a contender: with a checkpoint that of the translate command.
 
 Ids take the place of text, so that no system's pieces are made or joined on the clock. With random
 weights EOS is forbidden and every output is cut at the forced length; a checkpoint writes what it
-will, within the usual limit.
+will, within the limits of the search.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import replace
 
 import torch
-from baselines.decoding_worker import Decode, System, Work, serve_decoding
-from baselines.loop import final_words
+from baselines.decoding_worker import Decode, Rows, System, Work, serve_decoding
+from baselines.loop import final_words, pad
 from torch import Tensor
 
 from transformer.config import (
     ModelConfig,
-    PhrasebookConfig,
     Precision,
     SearchConfig,
-    TrainSettings,
+    TranslateSettings,
     from_mapping,
 )
-from transformer.device import choose_device, choose_precision, set_threads
+from transformer.device import autocast, choose_device, choose_precision, set_threads
 from transformer.model import DecoderState, Transformer
-from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizers
+from transformer.search import Hypothesis, SpecialIds, Task, search
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from transformer.translation import Translator
-from transformer.translation.translator import max_lengths
+from transformer.translation.jobs import Job
 
-WHOLE = 10**9  # search.batch_tokens so large that a batch is not cut again
-
-
-class IdTokenizer:
-    """Text that is ids between spaces."""
-
-    def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """The ids of each line."""
-        return [[int(word) for word in line.split()] for line in lines]
-
-    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The line of each list of ids."""
-        return [" ".join(map(str, row)) for row in ids]
+SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
 
 
 class Endless:
@@ -60,59 +49,61 @@ class Endless:
 
 
 def build(work: Work) -> System:
-    """The translator of `work`, and what there is to say of it."""
+    """The search in the model of `work`, and what there is to say of it."""
     set_threads(work["threads"])
     device = choose_device(work["device"])
-    translator = make_translator(work, device)
-    sides = cast(Any, IdTokenizer())
-    translator.tokenizers = Tokenizers(sides, sides)
-    decode = natural(translator) if work["checkpoint"] else forced(translator)
+    decode = natural(work) if work["checkpoint"] else forced(work, device)
     return decode, lambda: final_words(device)
 
 
-def make_translator(work: Work, device: torch.device) -> Translator:
-    """The translator of the checkpoint, or one of random weights that never writes EOS."""
-    precision = Precision[work["precision"]]
-    if work["checkpoint"]:
-        return Translator.load(work["checkpoint"], str(device), precision)
+def natural(work: Work) -> Decode:
+    """The checkpoint's translator, which writes what it will."""
+    settings = from_mapping(TranslateSettings, work["request"])
+    translator = Translator.of(settings)
+
+    def decode(sources: Rows, _: int, beam_size: int) -> Rows:
+        config = replace(settings.search, beam_size=beam_size)
+        jobs = [Job(ids, task(len(ids), config)) for ids in sources]
+        return [written(hypotheses) for hypotheses in translator._search(jobs, config)]
+
+    return decode
+
+
+def task(n_source: int, config: SearchConfig) -> Task:
+    """What is asked of the output of a sentence of so many pieces."""
+    longest = int(config.max_length_ratio * n_source) + config.max_length_offset
+    shortest = max(config.min_length, math.ceil(config.min_length_ratio * n_source)) + 1
+    longest = min(longest, config.max_length or longest)
+    return Task(longest=longest, shortest=min(shortest, longest))
+
+
+def forced(work: Work, device: torch.device) -> Decode:
+    """The search in a model of random weights, which writes as much as it is told."""
+    precision = choose_precision(Precision[work["precision"]], device)
     torch.manual_seed(1)
-    config = from_mapping(ModelConfig, work["model"])
     size = work["vocab_size"]
-    model = Transformer(config, source_vocab_size=size, target_vocab_size=size, pad_id=PAD_ID)
-    endless = cast(Transformer, Endless(model.to(device).eval()))
-    settings = TrainSettings(data=PhrasebookConfig(source="en", target="de"), model=config)
-    nothing = cast(Any, None)  # `build` puts its own tokenizers in this place
-    return Translator(endless, settings, nothing, device, choose_precision(precision, device))
+    model = Transformer(
+        from_mapping(ModelConfig, work["model"]),
+        source_vocab_size=size,
+        target_vocab_size=size,
+        pad_id=PAD_ID,
+    )
+    endless = Endless(model.to(device).eval())
 
-
-def forced(translator: Translator) -> Decode:
-    """Decoding to a given length."""
-
-    def decode(sources: list[list[int]], length: int, beam_size: int) -> list[int]:
-        config = SearchConfig(
-            beam_size=beam_size, max_length_ratio=0, max_length_offset=length, batch_tokens=WHOLE
-        )
-        return translate(translator, sources, config)
-
-    return decode
-
-
-def natural(translator: Translator) -> Decode:
-    """Decoding to where the model ends, EOS counted."""
-
-    def decode(sources: list[list[int]], _: int, beam_size: int) -> list[int]:
-        config = SearchConfig(beam_size=beam_size, batch_tokens=WHOLE)
-        limits = max_lengths([len(source) for source in sources], config).tolist()
-        found = translate(translator, sources, config)
-        return [min(n + 1, limit) for n, limit in zip(found, limits, strict=True)]
+    def decode(sources: Rows, length: int, beam_size: int) -> Rows:
+        source = pad([[*ids, EOS_ID] for ids in sources]).to(device)
+        tasks = [Task(longest=length)] * len(sources)
+        config = SearchConfig(beam_size=beam_size)
+        with autocast(precision, device):
+            return [written(each) for each in search(endless, source, tasks, config, SPECIAL)]
 
     return decode
 
 
-def translate(translator: Translator, sources: list[list[int]], config: SearchConfig) -> list[int]:
-    """The number of tokens of each translation, without EOS."""
-    lines = IdTokenizer().decode(sources)
-    return [len(found.text.split()) for found in translator.translate(lines, config)]
+def written(hypotheses: Sequence[Hypothesis]) -> list[int]:
+    """The tokens of the best one, with its EOS if it has one."""
+    best = hypotheses[0]
+    return [*best.tokens, *[EOS_ID] * best.finished]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transformer.config import ModelConfig
+from transformer.config import ModelConfig, SearchConfig, to_mapping
 
 Batches = list[list[int]]  # numbers of sources
 Turn = dict[str, Any]  # seconds and tokens written, of each batch
@@ -15,8 +15,8 @@ COLUMNS = (
     *("sentences/s", "source tokens/s", "target tokens/s", "ratio", "matrix products"),
     *("latency ms", "95 % ms", "peak MB"),
 )
-
-
+# Of a checkpoint's outputs: beside references, and the share that is the project's own.
+QUALITIES = {"bleu": "BLEU", "same_outputs": "same outputs"}
 AMOUNTS = ("sentences", "source_tokens", "target_tokens")
 
 
@@ -60,6 +60,7 @@ class Report:
 
     def head(self, model: str, corpus: str) -> dict[str, Any]:
         """What was decoded."""
+        usual = to_mapping(SearchConfig())
         padded = sum(len(batch) * max(batch) for batch in self.lengths)
         return {
             "benchmark": "decoding",
@@ -67,6 +68,7 @@ class Report:
             "lengths": "natural" if self.work["checkpoint"] else "forced",
             "corpus": corpus,
             "vocab_size": self.work["vocab_size"],
+            "search": {k: v for k, v in self.work["search"].items() if v != usual[k]},
             "precision": self.work["precision"],
             "beam_size": self.beam_size,
             "sentences": len(self.work["sources"]),
@@ -111,6 +113,15 @@ class Report:
             **final,
         }
 
+    def outputs(self, turn: Turn) -> list[list[int]]:
+        """What a system wrote for each source, in their order."""
+        pairs = [
+            pair
+            for numbers, rows in zip(self.batches, turn["outputs"], strict=True)
+            for pair in zip(numbers, rows, strict=True)
+        ]
+        return [ids for _, ids in sorted(pairs)]
+
     def _check(self, turn: Turn) -> None:
         """That each output is as long as it was to be."""
         if self.work["checkpoint"]:
@@ -135,9 +146,11 @@ def add_ratios(systems: Mapping[str, dict[str, Any]], base: str) -> None:
 
 def table(row: Mapping[str, Any]) -> str:
     """A row of results as Markdown, with the speed of each round and all else below."""
+    qualities = [key for key in QUALITIES if key in next(iter(row["systems"].values()))]
+    columns = [*COLUMNS, *(QUALITIES[key] for key in qualities)]
     lines = [
-        f"| {row['model']}, beam {row['beam_size']} | {' | '.join(COLUMNS)} |",
-        f"|{'---|' * (len(COLUMNS) + 1)}",
+        f"| {row['model']}, beam {row['beam_size']} | {' | '.join(columns)} |",
+        f"|{'---|' * (len(columns) + 1)}",
     ]
     for name, found in row["systems"].items():
         peak = found["peak_memory"]
@@ -146,6 +159,7 @@ def table(row: Mapping[str, Any]) -> str:
             *(f"{found['ratio']:.3f}", f"{100 * found['matmul_share']:.1f} %"),
             *(f"{found['latency_ms'][key]:.1f}" for key in ("median", "p95")),
             "unknown" if peak is None else f"{peak / 1e6:,.0f}",
+            *(f"{found[key]:.2f}" for key in qualities),
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     for name, found in row["systems"].items():

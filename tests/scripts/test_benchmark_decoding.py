@@ -8,27 +8,17 @@ from typing import Any, cast
 import benchmark_decoding
 import pytest
 import torch
-from baselines import decoding_project, decoding_torch
+from baselines import decoding_project, decoding_torch, decoding_work
 from baselines.decoding_report import Report, add_ratios, latency, search_flops
 from baselines.plain import PlainTransformer
 from contenders import Contender
 from torch.utils.flop_counter import FlopCounterMode
 
-from transformer.checkpoint import Contents, model_weights, save_checkpoint
-from transformer.config import (
-    ModelConfig,
-    Norm,
-    PhrasebookConfig,
-    SearchConfig,
-    TokenizerConfig,
-    TrainSettings,
-    to_mapping,
-)
+from transformer.config import ModelConfig, Norm, SearchConfig, to_mapping
 from transformer.errors import InputError
 from transformer.model import Transformer
-from transformer.search import search
-from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, train_tokenizers
-from transformer.translation.translator import max_lengths
+from transformer.search import Task, search
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 SHAPE = ModelConfig(encoder_layers=1, decoder_layers=2, d_model=16, d_feed_forward=24, n_heads=2)
 V = 40
@@ -57,7 +47,10 @@ def make_work(**changes: Any) -> dict[str, Any]:
         "precision": "fp32",
         "threads": 1,
         "warm_up": 0,
+        "search": to_mapping(SearchConfig()),
+        "request": None,
         "checkpoint": None,
+        "weights": None,
     }
     return work | changes
 
@@ -73,14 +66,16 @@ def test_the_flops_of_a_search_are_those_that_torch_counts(beam_size: int, norm:
         found = search(
             decoding_project.Endless(model),
             source,
-            torch.full((B,), T),
+            [Task(longest=T)] * B,
             SearchConfig(beam_size=beam_size),
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            pad_id=PAD_ID,
+            decoding_project.SPECIAL,
         )
     assert [len(hypotheses[0].tokens) for hypotheses in found] == [T] * B
-    assert search_flops(config, V, [S] * B, [T] * B, beam_size) == counter.get_total_flops()
+    # It looks at the positions of all outputs of a sentence, and masks what is not of the own one.
+    seen = sum(1 + beam_size * (t - 1) - t for t in range(2, T + 1))
+    masked = 4 * config.d_model * config.decoder_layers * B * beam_size * seen
+    needed = search_flops(config, V, [S] * B, [T] * B, beam_size)
+    assert needed + masked == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("system", [decoding_project, decoding_torch])
@@ -90,39 +85,9 @@ def test_a_system_of_random_weights_writes_as_much_as_it_is_told(
 ) -> None:
     decode, _ = system.build(make_work())
     for length in (1, 2, 9):
-        assert decode([[5, 6, 7], [8]], length, beam_size) == [length, length]
-
-
-@pytest.mark.parametrize(("weight", "finished"), [(1, False), (4, True)])
-def test_a_checkpoint_writes_what_its_search_finds(
-    tmp_path: Path, weight: int, finished: bool
-) -> None:
-    lines = ["a cat sees the dog", "the dog sees a cat", "a tree", "the tree is a home"]
-    size = 276
-    tokenizers = train_tokenizers([(x, x) for x in lines], TokenizerConfig(vocab_size=size))
-    data = PhrasebookConfig(source="en", target="de")
-    settings = TrainSettings(data=data, model=SHAPE, run_dir=str(tmp_path))
-    torch.manual_seed(3)
-    model = Transformer(SHAPE, source_vocab_size=size, target_vocab_size=size, pad_id=PAD_ID).eval()
-    with torch.no_grad():  # on EOS, which the search then finds or not
-        model.output.weight[EOS_ID] *= weight
-    contents = Contents(model_weights(model), settings, tokenizers, {}, None)
-    save_checkpoint(tmp_path / "checkpoint", contents)
-    decode, _ = decoding_project.build(make_work(checkpoint=str(tmp_path / "checkpoint")))
-    config = SearchConfig(beam_size=3)
-    sources = [[number, 9, 30] for number in range(EOS_ID + 1, 20)]
-    found = search(
-        model,
-        torch.tensor([[*ids, EOS_ID] for ids in sources]),
-        max_lengths([len(ids) for ids in sources], config),
-        config,
-        bos_id=BOS_ID,
-        eos_id=EOS_ID,
-        pad_id=PAD_ID,
-    )
-    best = [hypotheses[0] for hypotheses in found]
-    assert {each.finished for each in best} == {finished}
-    assert decode(sources, 1, 3) == [len(each.tokens) + each.finished for each in best]
+        found = decode([[5] * (length - 1), []], length, beam_size)
+        assert [len(ids) for ids in found] == [length, length]
+        assert all(EOS_ID not in ids for ids in found)
 
 
 def test_the_plain_loop_with_a_beam_of_one_takes_the_likeliest_token_each_time() -> None:
@@ -130,10 +95,10 @@ def test_the_plain_loop_with_a_beam_of_one_takes_the_likeliest_token_each_time()
     model = PlainTransformer(to_mapping(SHAPE), V, 20).eval()
     source = torch.tensor([[5, 6, 7, EOS_ID], [8, EOS_ID, PAD_ID, PAD_ID]])
     with torch.no_grad():
-        found = decoding_torch.search(model, source, 6, 1)
+        found = decoding_torch.search(model, source, 6, 1, endless=True, power=1.0)
         target = torch.cat([torch.full((2, 1), BOS_ID), found[:, :-1]], dim=1)
         logits = model(source, target)
-    logits[..., EOS_ID] = -torch.inf
+    logits[..., [EOS_ID, PAD_ID]] = -torch.inf
     assert torch.equal(logits.argmax(-1), found)
 
 
@@ -231,7 +196,7 @@ def test_sentences_of_a_file_are_decoded_in_pieces_of_that_file(tmp_path: Path) 
     arguments = benchmark_decoding.parse(
         ["--source", str(file), "--vocab-size", "271", "--sentences", "4"]
     )
-    sources = benchmark_decoding.encode(arguments, None)
+    sources = decoding_work.encode(arguments, None)
     assert len(sources) == 4
     assert sources[0] == sources[2]
     assert all(EOS_ID < id_ < 271 for ids in sources for id_ in ids)
@@ -242,7 +207,9 @@ def test_sentences_of_a_file_are_decoded_in_pieces_of_that_file(tmp_path: Path) 
     [
         (["--baselines", "plain,other"], "there is no other"),
         (["--checkpoint", "runs/x"], "needs --source"),
-        (["--checkpoint", "runs/x", "--source", "y", "--baselines", "plain"], "reads its weights"),
+        ([*SHAPED, "--reference", "y"], "--reference=y is for --checkpoint"),
+        ([*SHAPED, "--search", "max_length=9"], "is for --checkpoint"),
+        (["--checkpoint", "runs/x", "--source", "y", "--search", "size=9"], r"search\.size"),
         (["--checkpoint", "runs/x", "--source", "y", "--model", "tiny"], "--model=tiny is not for"),
         (["--checkpoint", "runs/x", "--vocab-size", "9"], "--vocab-size=9 is not for"),
         ([*SHAPED, "--python", "marian=/no/such/python"], "is not NAME=INTERPRETER"),
@@ -268,6 +235,6 @@ def test_a_broken_file_is_refused_before_anything_is_measured(
 ) -> None:
     file = tmp_path / "rows.json"
     file.write_text("{")
-    monkeypatch.setattr(benchmark_decoding, "make_work", None)
+    monkeypatch.setattr(benchmark_decoding, "make_job", None)
     with pytest.raises(InputError, match=r"rows\.json is not JSON"):
         run(monkeypatch, "--json", str(file))

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from transformer.config import LengthNormalization, SearchConfig
-from transformer.search import Hypothesis, search
-from transformer.search.length import normaliser
+from transformer.search import Hypothesis, SpecialIds, Task, search
+from transformer.search.length import normalised
 
 PAD, UNK, BOS, EOS, A, B = range(6)
 WORDS = (UNK, A, B)
+SPECIAL = SpecialIds(pad=PAD, unk=UNK, bos=BOS, eos=EOS)
 Tokens = tuple[int, ...]
 
 SOURCES = st.lists(st.integers(0, 10_000), min_size=1, max_size=5)
@@ -40,7 +41,7 @@ class TableState:
     rows: list[tuple[int, Tokens]]  # source and tokens so far
 
     def select(self, rows: Tensor, /) -> "TableState":
-        return TableState([self.rows[row] for row in rows.tolist()])
+        return TableState([self.rows[row] for row in rows.flatten().tolist()])
 
 
 class TableModel:
@@ -75,23 +76,23 @@ def find(
     model: TableModel, sources: list[int], limits: list[int], config: SearchConfig
 ) -> list[list[Hypothesis]]:
     source = torch.tensor(sources, dtype=torch.int64).unsqueeze(1)
-    lengths = torch.tensor(limits, dtype=torch.int64)
-    return search(model, source, lengths, config, bos_id=BOS, eos_id=EOS, pad_id=PAD)
+    tasks = [Task(longest=limit) for limit in limits]
+    return search(model, source, tasks, config, SPECIAL)
 
 
 def plain_beam(
     model: TableModel, source: int, limit: int, config: SearchConfig
 ) -> list[Hypothesis]:
     """Beam search that never stops before the limit."""
-    live: list[tuple[Tokens, float]] = [((), 0.0)]
+    live: list[tuple[Tokens, list[float]]] = [((), [])]
     finished: list[Hypothesis] = []
     for length in range(1, limit + 1):
         grown = [
-            ((*prefix, token), total + model.log_probabilities(source, prefix)[token])
-            for prefix, total in live
+            ((*prefix, token), [*steps, model.log_probabilities(source, prefix)[token]])
+            for prefix, steps in live
             for token in (*WORDS, EOS)
         ]
-        grown = sorted(grown, key=lambda item: -item[1])[: config.beam_size]
+        grown = sorted(grown, key=lambda item: -sum(item[1]))[: config.beam_size]
         finished += [as_hypothesis(*item, config) for item in grown if item[0][-1] == EOS]
         live = [item for item in grown if item[0][-1] != EOS]
         assert all(len(prefix) == length for prefix, _ in live)
@@ -99,10 +100,15 @@ def plain_beam(
     return (finished + [as_hypothesis(*item, config) for item in live])[: config.n_best]
 
 
-def as_hypothesis(tokens: Tokens, total: float, config: SearchConfig) -> Hypothesis:
-    score = total / normaliser(len(tokens), config)
+def as_hypothesis(tokens: Tokens, steps: list[float], config: SearchConfig) -> Hypothesis:
     finished = tokens[-1] == EOS
-    return Hypothesis(list(tokens[:-1] if finished else tokens), score, total, finished)
+    return Hypothesis(
+        tokens=list(tokens[:-1] if finished else tokens),
+        score=normalised(sum(steps), len(tokens), config),
+        log_probability=sum(steps),
+        token_log_probabilities=steps,
+        finished=finished,
+    )
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
@@ -110,6 +116,8 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
     for hypothesis, other in zip(found, expected, strict=True):
         assert hypothesis.score == pytest.approx(other.score, abs=1e-10)
         assert hypothesis.log_probability == pytest.approx(other.log_probability, abs=1e-10)
+        steps = other.token_log_probabilities
+        assert hypothesis.token_log_probabilities == pytest.approx(steps, abs=1e-10)
 
 
 @settings(deadline=None)
@@ -142,7 +150,7 @@ def test_a_beam_as_wide_as_the_space_is_exhaustive_search(
         space = []
         for tokens in outputs:
             steps = [model.log_probabilities(source, tokens[:i])[t] for i, t in enumerate(tokens)]
-            space.append(as_hypothesis(tokens, sum(steps), config))
+            space.append(as_hypothesis(tokens, steps, config))
         space.sort(key=lambda hypothesis: (not hypothesis.finished, -hypothesis.score))
         (everything,) = find(model, [source], [limit], config)
         assert_same(everything, space)
@@ -279,7 +287,7 @@ def test_a_state_whose_rows_stay_is_not_selected(monkeypatch: pytest.MonkeyPatch
     select = TableState.select
 
     def record(state: TableState, rows: Tensor) -> TableState:
-        selected.append(rows.tolist())
+        selected.append(rows.flatten().tolist())
         return select(state, rows)
 
     monkeypatch.setattr(TableState, "select", record)

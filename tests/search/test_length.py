@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transformer.config import LengthNormalization, SearchConfig
-from transformer.search.length import normaliser
+from transformer.search.length import normalised
 
 CONFIGS = st.builds(
     SearchConfig,
@@ -15,16 +15,17 @@ CONFIGS = st.builds(
 
 
 @given(st.integers(1, 500), CONFIGS)
-def test_a_normaliser_is_at_least_one_and_never_falls_with_length(
-    length: int, config: SearchConfig
-) -> None:
-    assert 1 <= normaliser(length, config) <= normaliser(length + 1, config)
+def test_a_score_never_falls_with_length(length: int, config: SearchConfig) -> None:
+    assert normalised(-3.0, length, config) <= normalised(-3.0, length + 1, config)
+    assert normalised(-3.0, length, config) >= -3
 
 
-def test_normalisers_follow_their_formulas() -> None:
+def test_scores_follow_their_formulas() -> None:
     def at(length: int, normalization: LengthNormalization) -> float:
-        return normaliser(length, SearchConfig(normalization=normalization, length_penalty=0.6))
+        config = SearchConfig(normalization=normalization, length_penalty=0.6)
+        return normalised(-2.0, length, config)
 
-    assert at(7, LengthNormalization.wu) == pytest.approx((5 + 7) ** 0.6 / (5 + 1) ** 0.6)
-    assert at(7, LengthNormalization.plain) == pytest.approx(7**0.6)
-    assert at(7, LengthNormalization.none) == 1
+    assert at(7, LengthNormalization.wu) == pytest.approx(-2 * (5 + 1) ** 0.6 / (5 + 7) ** 0.6)
+    assert at(7, LengthNormalization.plain) == pytest.approx(-2 / 7**0.6)
+    assert at(7, LengthNormalization.reward) == pytest.approx(-2 + 0.6 * 7)
+    assert at(7, LengthNormalization.none) == -2

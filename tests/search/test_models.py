@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from transformer.config import LengthNormalization, ModelConfig, SearchConfig, Tying
 from transformer.model import Transformer
-from transformer.search import Hypothesis, Model, search
-from transformer.search.length import normaliser
+from transformer.search import Hypothesis, Model, SpecialIds, Task, search
+from transformer.search.length import normalised
 
 PAD, UNK, BOS, EOS = range(4)
 VOCAB_SIZE = 20
@@ -29,7 +29,7 @@ class RecurrentState:
     hidden: Tensor  # [1, B, D]
 
     def select(self, rows: Tensor, /) -> "RecurrentState":
-        return RecurrentState(self.hidden[:, rows])
+        return RecurrentState(self.hidden[:, rows.flatten()])
 
 
 class RecurrentModel(nn.Module):
@@ -99,8 +99,8 @@ def padded(sentences: list[list[int]], width: int | None = None) -> Tensor:
 def find(
     model: Model[Any], source: Tensor, limits: list[int], config: SearchConfig
 ) -> list[list[Hypothesis]]:
-    lengths = torch.tensor(limits)
-    return search(model, source, lengths, config, bos_id=BOS, eos_id=EOS, pad_id=PAD)
+    tasks = [Task(longest=limit) for limit in limits]
+    return search(model, source, tasks, config, SpecialIds(PAD, UNK, BOS, EOS))
 
 
 def log_probabilities(model: Model[Any], source: Tensor, tokens: list[int]) -> Tensor:
@@ -125,7 +125,7 @@ def test_a_score_is_the_models_own_of_that_output_at_once(
             rows = log_probabilities(build(), padded([sentence]), hypothesis.tokens)
             expected = float(sum(rows[i, token] for i, token in enumerate(output)))
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-10)
-            score = expected / normaliser(len(output), config)
+            score = normalised(expected, len(output), config)
             assert hypothesis.score == pytest.approx(score, abs=1e-10)
 
 

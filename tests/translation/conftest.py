@@ -18,7 +18,7 @@ from transformer.config import (
 )
 from transformer.model import Transformer
 from transformer.text.tokenizer import PAD_ID, Tokenizers, train_tokenizers
-from transformer.translation import Translator
+from transformer.translation import Member, Translator
 
 CONFIG = ModelConfig(
     encoder_layers=1, decoder_layers=1, d_model=16, d_feed_forward=16, n_heads=2, tying=Tying.none
@@ -41,8 +41,7 @@ def translator(tokenizers: Tokenizers) -> Translator:
         if parameter.dim() > 1:
             parameter.data = 0.7 * torch.randn(parameter.shape, generator=generator)
     return Translator(
-        model.double().eval(),
-        TrainSettings(model=CONFIG),
+        [Member(model.double().eval(), TrainSettings(model=CONFIG))],
         tokenizers,
         torch.device("cpu"),
         Precision.fp32,
@@ -52,7 +51,9 @@ def translator(tokenizers: Tokenizers) -> Translator:
 @pytest.fixture
 def checkpoint(translator: Translator, tmp_path: Path) -> Path:
     """The same model on disk, in float32."""
-    weights = {name: weight.float() for name, weight in model_weights(translator.model).items()}
+    weights = {
+        name: weight.float() for name, weight in model_weights(translator.members[0].model).items()
+    }
     contents = Contents(weights, translator.settings, translator.tokenizers, {}, None)
     save_checkpoint(tmp_path / "model", contents)
     return tmp_path / "model"

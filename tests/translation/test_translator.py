@@ -1,6 +1,7 @@
 """Properties of translating lines."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from transformer.config import Precision, SearchConfig
-from transformer.translation import Translation, Translator
+from transformer.search import Task
+from transformer.translation import Member, Request, Translation, Translator
 from transformer.translation import translator as module
-from transformer.translation.translator import max_lengths, plan
+from transformer.translation.translator import plan
 
 Draw = Callable[[int], list[str]]
 SHORT: dict[str, Any] = {"max_length_offset": 3, "max_length_ratio": 1.0}
@@ -103,11 +105,11 @@ def test_exotic_characters_come_through_as_one_line(translator: Translator, line
 def test_batches_keep_to_their_budget_and_hold_each_line_once(
     beam_size: int, batch_tokens: int
 ) -> None:
-    lengths = [3, 0, 9, 1, 1, 0, 25, 4, 9, 2]
+    lengths = [3, 9, 1, 1, 25, 4, 9, 2]
     batches = list(plan(lengths, SearchConfig(beam_size=beam_size, batch_tokens=batch_tokens)))
     rows = [row for batch in batches for row in batch]
-    assert sorted(rows) == [row for row, n in enumerate(lengths) if n]
-    assert [lengths[row] for row in rows] == sorted((n for n in lengths if n), reverse=True)
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     for batch in batches:
         size = len(batch) * (max(lengths[row] for row in batch) + 1) * beam_size
         assert size <= batch_tokens or len(batch) == 1
@@ -116,9 +118,20 @@ def test_batches_keep_to_their_budget_and_hold_each_line_once(
         assert size > batch_tokens, f"{following[0]} would have fitted"
 
 
-def test_the_length_limit_is_each_lines_own() -> None:
-    config = SearchConfig(max_length_ratio=1.5, max_length_offset=4)
-    assert max_lengths([1, 10, 3], config).tolist() == [5, 19, 8]
+def tasks_of(translator: Translator, lines: list[str], config: SearchConfig) -> list[Task]:
+    requests = [Request(source=line) for line in lines]
+    planned = translator.planner.lines(requests, config, 0)
+    return [job.task for line in planned for job in line.jobs]
+
+
+def test_the_length_limits_are_each_lines_own(translator: Translator) -> None:
+    config = SearchConfig(max_length_ratio=1.5, max_length_offset=4, min_length=2)
+    tasks = tasks_of(translator, ["a", "abcdefghi", "abc"], config)
+    n_pieces = [2, 10, 4]  # a character a piece, and the mark of a space
+    assert [task.longest for task in tasks] == [int(1.5 * n) + 4 for n in n_pieces]
+    assert [task.shortest for task in tasks] == [3, 3, 3]
+    tasks = tasks_of(translator, ["abcdefghi"], replace(config, max_length=7, min_length_ratio=0.5))
+    assert [(task.shortest, task.longest) for task in tasks] == [(6, 7)]
 
 
 def test_an_output_is_no_longer_than_its_limit(translator: Translator) -> None:
@@ -140,10 +153,9 @@ def test_greedy_translations_on_a_gpu_are_those_of_the_cpu(
 ) -> None:
     config = SearchConfig(beam_size=1, **SHORT)
     expected = [t.text for t in translator.translate(draw_lines(40), config)]
-    model = translator.model.float().cuda()
+    (member,) = translator.members
     gpu = Translator(
-        model,
-        translator.settings,
+        [Member(member.model.float().cuda(), member.settings)],
         translator.tokenizers,
         torch.device("cuda"),
         Precision.fp32,

@@ -13,6 +13,7 @@ from transformer.model.packing import Packing
 
 _varlen_attn: Callable[..., Any] = varlen.varlen_attn
 SMALL = 64 * 64  # scores of a head and a sentence
+FP32_BYTES = torch.float32.itemsize
 
 
 class KeyValue(NamedTuple):
@@ -21,12 +22,6 @@ class KeyValue(NamedTuple):
     key: Tensor
     value: Tensor
 
-    def append(self, other: "KeyValue") -> "KeyValue":
-        """These positions, then those of `other`."""
-        return KeyValue(
-            torch.cat([self.key, other.key], dim=2), torch.cat([self.value, other.value], dim=2)
-        )
-
     def select(self, rows: Tensor) -> "KeyValue":
         """The sentences `rows`."""
         return KeyValue(self.key.index_select(0, rows), self.value.index_select(0, rows))
@@ -34,7 +29,7 @@ class KeyValue(NamedTuple):
 
 def is_small(query: Tensor, key_value: KeyValue) -> bool:
     """Whether plain matrix products are faster than torch's kernel, made for long sentences."""
-    on_cpu = query.device.type == "cpu" and query.dtype.itemsize >= torch.float32.itemsize
+    on_cpu = query.device.type == "cpu" and query.dtype.itemsize >= FP32_BYTES
     return on_cpu and query.shape[2] * key_value.key.shape[2] <= SMALL
 
 
@@ -43,6 +38,20 @@ class Padded(NamedTuple):
 
     allowed: Tensor | None  # boolean, True = may attend, broadcasts to [B, H, T, S]; None: all
     causal: bool = False  # T = S, and each position sees itself and those before it
+    # What is added to the scores of plain products, [B * H, T or 1, S]; None: made of `allowed`.
+    bias: Tensor | None = None
+
+    def with_bias(self, n_heads: int, dtype: torch.dtype) -> "Padded":
+        """The same with its bias at hand, for several layers: `allowed` is the same for all heads.
+
+        On a device that makes plain products, else as it is.
+        """
+        allowed = self.allowed
+        if allowed is None or allowed.device.type != "cpu" or dtype.itemsize < FP32_BYTES:
+            return self
+        B, _, T, S = allowed.shape
+        bias = torch.zeros(B, 1, T, S, dtype=dtype).masked_fill_(~allowed, float("-inf"))
+        return self._replace(bias=bias.expand(-1, n_heads, -1, -1).flatten(0, 1))
 
     def attend(self, query: Tensor, key_value: KeyValue, dropout_p: float) -> Tensor:
         """What each `query` [B, H, T, C] gathers from `key_value`: [B, H, T, C]."""
@@ -60,15 +69,16 @@ class Padded(NamedTuple):
     def _attend_plainly(self, query: Tensor, key_value: KeyValue, dropout_p: float) -> Tensor:
         B, H, T, C = query.shape
         query, key, value = (x.flatten(0, 1) for x in (query, *key_value))  # [B * H, ..., C]
-        allowed = self.allowed
+        allowed, bias = self.allowed, self.bias
         if self.causal:
             allowed = causal_mask(0, T, query.device)
         scale = C**-0.5
-        if allowed is None:
-            scores = (query * scale) @ key.transpose(1, 2)  # [B * H, T, S]
-        else:
+        if bias is None and allowed is not None:
             bias = query.new_zeros(allowed.shape).masked_fill(~allowed, float("-inf"))
             bias = bias.expand(B, H, T, key.shape[1]).flatten(0, 1)
+        if bias is None:
+            scores = (query * scale) @ key.transpose(1, 2)  # [B * H, T, S]
+        else:
             scores = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=scale)
         weights = dropout(scores.softmax(-1), dropout_p)
         return (weights @ value).view(B, H, T, C)
@@ -117,7 +127,20 @@ class Packed(NamedTuple):
         return self.query.pick(gathered.transpose(1, 2)).transpose(0, 1)
 
 
-Mask = Padded | Packed
+class Watched:
+    """Attention within padded sentences that can be looked at afterwards."""
+
+    def __init__(self, mask: Padded) -> None:
+        self.mask = mask
+        self.weights: list[Tensor] = []  # of each call, [B, H, T, S]
+
+    def attend(self, query: Tensor, key_value: KeyValue, dropout_p: float) -> Tensor:
+        """What each `query` [B, H, T, C] gathers from `key_value`: [B, H, T, C]."""
+        self.weights.append(attention_weights(query, key_value.key, self.mask.allowed))
+        return self.mask.attend(query, key_value, dropout_p)
+
+
+Mask = Padded | Packed | Watched
 
 
 class Attention(nn.Module):

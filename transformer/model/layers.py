@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from transformer.config import ModelConfig, Norm
 from transformer.model.attention import CrossAttention, KeyValue, Mask, SelfAttention
+from transformer.model.cache import Cache
 from transformer.model.dropout import Dropout
 
 Sublayer = Callable[[Tensor], Tensor]
@@ -106,25 +107,25 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        past: KeyValue | None,
+        past: Cache | None,
         causal: Mask,
         memory: KeyValue,
         source: Mask,
     ) -> tuple[Tensor, KeyValue]:
-        """`x` [..., T, D] transformed, and the keys and values of all its positions so far.
+        """`x` [..., T, D] transformed, and the keys and values of its positions.
 
-        `past` holds those of the positions before; `causal` lets no position see a later one,
-        `source` lets real tokens be seen.
+        `past` holds those of the positions before, and takes these in; `causal` lets no position
+        see a later one, `source` lets real tokens be seen.
         """
-        present = past
+        own: KeyValue | None = None
 
         def attend(y: Tensor) -> Tensor:
-            nonlocal present
+            nonlocal own
             query, own = self.self_attention.project(y)
             present = own if past is None else past.append(own)
             return self.self_attention.gather(query, present, causal)
 
         x = self.self_residual(x, attend)
         x = self.cross_residual(x, lambda y: self.cross_attention(y, memory, source))
-        assert present is not None
-        return self.feed_forward_residual(x, self.feed_forward), present
+        assert own is not None
+        return self.feed_forward_residual(x, self.feed_forward), own

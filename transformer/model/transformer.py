@@ -1,8 +1,7 @@
 """The encoder-decoder Transformer (Vaswani et al., 2017)."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from transformer.config import ModelConfig, Tying
-from transformer.model.attention import KeyValue, Mask, Packed, Padded, causal_mask
+from transformer.model.attention import KeyValue, Mask, Packed, Padded, Watched, causal_mask
+from transformer.model.cache import Cache, prune, seen
 from transformer.model.dropout import Dropout
 from transformer.model.layers import DecoderLayer, EncoderLayer, build_final_norm
 from transformer.model.packing import Packing
@@ -23,25 +23,85 @@ from transformer.model.positions import Positions
 RECOMPILATIONS = 64
 
 
-@dataclass
 class DecoderState:
-    """What the decoder knows of B sentences: their encoded sources and the targets so far."""
+    """What the decoder knows of B sentences: their encoded sources, and K outputs of each so far.
 
-    memory: list[KeyValue]  # L of them, of the source
-    source_mask: Tensor  # [B, 1, 1, S]
-    sources: Tensor  # [B], the row of the source that each row translates
-    past: list[KeyValue | None]  # L of them, of the target
-    length: int  # target positions so far
+    The outputs of a sentence are a tree, of which each position is kept once: selecting outputs
+    copies none of their keys and values, as long as all sentences stay.
+    """
+
+    def __init__(self, memory: list[KeyValue], source: Padded) -> None:
+        self.memory = memory  # L of them, of the source
+        self.source = source  # lets the real tokens of [B, 1, 1, S] be seen
+        self.past: list[Cache] = []  # L of them, of the target; none before the first token
+        self.width = 1  # K
+        self.length = 0  # tokens of each output so far
+        # [B, K, P], True where an output went through a position; None: everywhere, and K = 1.
+        self.ancestors: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.memory[0].key)
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """The sentences `rows` [N] in that order; a row may occur again, or not at all."""
-        sources = self.sources[rows]
-        memory, source_mask = self.memory, self.source_mask
-        if not torch.equal(sources, self.sources):
-            memory = [layer.select(rows) for layer in memory]
-            source_mask = source_mask.index_select(0, rows)
-        past = [None if layer is None else layer.select(rows) for layer in self.past]
-        return DecoderState(memory, source_mask, sources, past, self.length)
+        """The state of the outputs `rows` [B', K'], each line of them of one sentence.
+
+        A row may occur again, or not at all; a sentence once, or not at all. It shares tensors
+        with this one, which must not be used any more.
+        """
+        rows = rows.to(self.memory[0].key.device)
+        sentences = rows[:, 0] // self.width
+        everyone = torch.arange(len(self), device=rows.device)
+        stays = torch.equal(sentences, everyone)
+        state = self if stays else self._of(sentences)
+        selected = DecoderState(state.memory, state.source)
+        selected.past, selected.length = state.past, self.length
+        selected.width = rows.shape[1]
+        if self.ancestors is not None or selected.width > 1:
+            selected.ancestors = self._paths().flatten(0, 1)[rows]
+        return selected
+
+    def _paths(self) -> Tensor:
+        """`ancestors`, also where all positions are."""
+        if self.ancestors is not None:
+            return self.ancestors
+        used = self.past[0].used if self.past else 0
+        return torch.ones(len(self), 1, used, dtype=torch.bool, device=self.memory[0].key.device)
+
+    def _of(self, sentences: Tensor) -> "DecoderState":
+        """Sources and positions of the int64 `sentences`."""
+        memory = [layer.select(sentences) for layer in self.memory]
+        allowed = self.source.allowed
+        assert allowed is not None
+        source = Padded(allowed.index_select(0, sentences))
+        if self.source.bias is not None:
+            n_heads = memory[0].key.shape[1]
+            source = source.with_bias(n_heads, self.source.bias.dtype)
+        state = DecoderState(memory, source)
+        state.past = [cache.of(sentences) for cache in self.past]
+        return state
+
+    def begin(self, T: int) -> Padded:
+        """Where T more positions of each output may look, themselves included; makes room."""
+        key = self.memory[0].key
+        if self.ancestors is not None:
+            self._make_room(self.width * T)
+            return Padded(seen(self.ancestors, T)).with_bias(key.shape[1], key.dtype)
+        if self.length == 0 or T == 1:
+            return Padded(None, causal=T > 1)
+        return Padded(causal_mask(self.length, T, key.device))
+
+    def _make_room(self, n: int) -> None:
+        if self.past and self.ancestors is not None and self.past[0].used + n > self.past[0].room:
+            pruned = prune(self.past, self.ancestors)
+            self.ancestors = self.ancestors if pruned is None else pruned
+
+    def end(self, T: int) -> None:
+        """Note that T positions of each output were appended."""
+        self.length += T
+        if self.ancestors is not None:
+            own = torch.eye(self.width, dtype=torch.bool, device=self.ancestors.device)
+            own = own.repeat_interleave(T, 1).expand(len(self), -1, -1)
+            self.ancestors = torch.cat([self.ancestors, own], dim=2)
 
 
 class Transformer(nn.Module):
@@ -56,6 +116,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.pad_id = pad_id
         d_model = config.d_model
+        self.n_heads = config.n_heads
         self.embedding_scale = math.sqrt(d_model) if config.embedding_scale else 1.0
         self.source_embedding = nn.Embedding(source_vocab_size, d_model)
         self.target_embedding = nn.Embedding(target_vocab_size, d_model)
@@ -98,28 +159,47 @@ class Transformer(nn.Module):
         """The state before the first target token of `source` [B, S], padded on the right."""
         mask = (source != self.pad_id)[:, None, None, :]  # [B, 1, 1, S]
         positions = self.positions(0, source.shape[1])
-        memory = self._encode(self._embed(self.source_embedding, source, positions), Padded(mask))
-        rows = torch.arange(len(source), device=source.device)
-        return DecoderState(memory, mask, rows, [None] * len(memory), 0)
+        embedded = self._embed(self.source_embedding, source, positions)
+        padded = Padded(mask).with_bias(self.n_heads, embedded.dtype)
+        return DecoderState(self._encode(embedded, padded), padded)
 
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
-        """Logits [B, T, V] of the tokens that follow each of `tokens` [B, T].
+        """Logits [B * K, T, V] of the tokens that follow each of `tokens` [B * K, T].
 
         `state` moves on by these T positions.
         """
         return self.logits(self.hidden(tokens, state))
 
     def hidden(self, tokens: Tensor, state: DecoderState) -> Tensor:
-        """What `step` makes its logits from, [B, T, D]; `state` moves on by T positions."""
+        """What `step` makes its logits from, [B * K, T, D]; `state` moves on by T positions."""
+        return self._advance(tokens, state, [state.source] * len(self.decoder))
+
+    def attend(
+        self, tokens: Tensor, state: DecoderState, *, layer: int, heads: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """What `step` gives, and the weights [B * K, T, S] of the source in one decoder layer.
+
+        They are the mean of its `heads`, counted from 0, or of all where none are given; `layer`
+        counts from 0, or from the last with a minus.
+        """
+        watched = Watched(state.source)
+        sources: list[Mask] = [state.source] * len(self.decoder)
+        sources[layer] = watched
+        logits = self.logits(self._advance(tokens, state, sources))
+        (weights,) = watched.weights  # [B, H, K * T, S]
+        chosen = weights[:, list(heads)] if heads else weights
+        return logits, chosen.mean(1).reshape(*tokens.shape, -1)
+
+    def _advance(self, tokens: Tensor, state: DecoderState, sources: Sequence[Mask]) -> Tensor:
         T = tokens.shape[1]
         # No mask for target padding: it lies to the right, where nothing may look.
-        causal = Padded(None, causal=T > 1)
-        if state.length and T > 1:
-            causal = Padded(causal_mask(state.length, T, tokens.device))
-        x = self._embed(self.target_embedding, tokens, self.positions(state.length, T))
-        x = self._decode(x, state.past, causal, state.memory, Padded(state.source_mask))
-        state.length += T
-        return x
+        mask = state.begin(T)
+        positions = self.positions(state.length, T).repeat(state.width, 1)
+        beside = tokens.reshape(len(state), state.width * T)  # outputs of a sentence on one line
+        x = self._embed(self.target_embedding, beside, positions)
+        x = self._decode(x, state.past, mask, state.memory, sources)
+        state.end(T)
+        return x.view(*tokens.shape, -1)
 
     def packed_hidden(
         self, source: Tensor, target: Tensor, source_packing: Packing, target_packing: Packing
@@ -136,8 +216,8 @@ class Transformer(nn.Module):
         memory = self._encode(x, Packed(source_packing, source_packing))
         x = self._embed(self.target_embedding, target, places[1])
         causal = Packed(target_packing, target_packing, causal=True)
-        across = Packed(target_packing, source_packing)
-        return self._decode(x, [None] * len(memory), causal, memory, across)
+        across: list[Mask] = [Packed(target_packing, source_packing)] * len(memory)
+        return self._decode(x, [], causal, memory, across)
 
     def _encode(self, x: Tensor, mask: Mask) -> list[KeyValue]:
         for layer in self.encoder:
@@ -148,13 +228,17 @@ class Transformer(nn.Module):
     def _decode(
         self,
         x: Tensor,
-        past: list[KeyValue | None],
+        past: list[Cache],
         causal: Mask,
-        memory: list[KeyValue],
-        source: Mask,
+        memory: Sequence[KeyValue],
+        sources: Sequence[Mask],
     ) -> Tensor:
+        """`x` through all layers; `past` takes in its keys and values, layer by layer."""
+        before: list[Cache | None] = [*past] or [None] * len(memory)
         for i, layer in enumerate(self.decoder):
-            x, past[i] = self._run(layer, x, past[i], causal, memory[i], source)
+            x, own = self._run(layer, x, before[i], causal, memory[i], sources[i])
+            if before[i] is None:
+                past.append(Cache(own))
         return self.decoder_norm(x)  # type: ignore[no-any-return]
 
     def _run(self, layer: nn.Module, *inputs: Any) -> Any:

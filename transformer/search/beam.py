@@ -1,133 +1,251 @@
 """Beam search; a beam of one is greedy search."""
 
 import math
-from typing import TypeVar
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from transformer.config import SearchConfig
+from transformer.errors import InputError
 from transformer.search.hypothesis import Hypotheses, Hypothesis
-from transformer.search.length import normaliser
-from transformer.search.protocol import Model, State
+from transformer.search.length import normalised
+from transformer.search.protocol import AttendingModel, Model, SpecialIds, State, Task
+from transformer.search.rules import Rules
+from transformer.search.selection import Candidates, Chosen, Selection
 
 S = TypeVar("S", bound=State)
 
+# Done sentences leave the batch when they are this share of it: leaving copies what the others
+# remember.
+LEAVING = 1 / 8
 
-@torch.inference_mode()
-def search(
+
+def beam_search(
     model: Model[S],
     source: Tensor,
-    max_lengths: Tensor,
+    tasks: Sequence[Task],
     config: SearchConfig,
-    *,
-    bos_id: int,
-    eos_id: int,
-    pad_id: int,
+    special: SpecialIds,
+    rules: Rules,
+    selection: Selection,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each row of `source` [B, S]: `config.n_best` or all there are.
 
-    At each length, the K best continuations of a sentence's live hypotheses by log-probability
-    are kept; those that end in EOS compete as finished ones by normalised score. A sentence ends
-    when no live hypothesis can still displace a finished one, or at its `max_lengths` [B], the
-    most tokens of an output with its EOS; what is cut there ranks behind all that is finished.
+    At each length, the continuations that `selection` chooses are kept, at most `beam_size` of a
+    sentence; those that end in EOS compete as finished ones by score. A sentence ends when no live
+    hypothesis can still displace a finished one, or at its task's greatest length; what is cut
+    there ranks behind all that is finished.
     """
-    if len(source) == 0:
-        return []
     state = model.start(source)
-    beam = Beam(max_lengths.to(source.device), config, bos_id=bos_id, eos_id=eos_id, pad_id=pad_id)
+    coverage = Coverage(source != special.pad, config) if config.coverage_penalty else None
+    beam = Beam(tasks, config, special, rules, selection, coverage, source.device)
     while True:
-        last_tokens = beam.last_tokens
-        rows = beam.advance(model.step(last_tokens, state).squeeze(1))
-        if len(rows) == 0:
-            return beam.results
-        if not _is_identity(rows, len(last_tokens)):
+        tokens = beam.last_tokens
+        if coverage is None:
+            logits = model.step(tokens, state)
+        else:
+            logits, attention = cast(AttendingModel[S], model).attend(tokens, state)
+            coverage.add(attention.squeeze(1))
+        rows = beam.advance(logits.squeeze(1))
+        if rows is not None:
+            if len(rows) == 0:
+                return beam.results
             state = state.select(rows)
 
 
+class Coverage:
+    """How much each source token was looked at by each live hypothesis (Wu et al., 2016).
+
+    EOS of the source counts as a token.
+    """
+
+    def __init__(self, real: Tensor, config: SearchConfig) -> None:
+        self.real = real  # [B, S]
+        self.weight = config.coverage_penalty
+        self.looks = torch.zeros_like(real, dtype=torch.float32).unsqueeze(1)  # [B, K, S]
+
+    def add(self, attention: Tensor) -> None:
+        """Count the `attention` [B * K, S] of one more token of each hypothesis."""
+        self.looks = self.looks + attention.view(self.looks.shape)
+
+    def follow(self, parents: Tensor) -> None:
+        """The hypotheses are those of the places `parents` [B, K']."""
+        self.looks = self.looks.take_along_dim(parents.unsqueeze(2), dim=1)
+
+    def keep(self, sentences: Tensor) -> None:
+        """Forget all but the int64 `sentences`."""
+        self.real, self.looks = self.real[sentences], self.looks[sentences]
+
+    def penalties(self) -> Tensor:
+        """What is added to the scores [B, K]: equation 14's cp, at most 0."""
+        return penalty(self.looks, self.real.unsqueeze(1), self.weight)
+
+
+def penalty(looks: Tensor, real: Tensor, weight: float) -> Tensor:
+    """`weight` times the logarithms [...] of `looks` [..., S], each at most 1, over `real` ones."""
+    logarithms = looks.clamp(min=torch.finfo(looks.dtype).tiny, max=1).log()
+    total: Tensor = weight * logarithms.masked_fill(~real, 0).sum(-1)
+    return total
+
+
 class Beam:
-    """The hypotheses of a batch while they grow; B counts the sentences not yet done."""
+    """The hypotheses of a batch while they grow; B counts the sentences that are in it."""
 
     def __init__(
-        self, max_lengths: Tensor, config: SearchConfig, *, bos_id: int, eos_id: int, pad_id: int
+        self,
+        tasks: Sequence[Task],
+        config: SearchConfig,
+        special: SpecialIds,
+        rules: Rules,
+        selection: Selection,
+        coverage: Coverage | None,
+        device: torch.device,
     ) -> None:
-        B, device = len(max_lengths), max_lengths.device
-        self.config = config
-        self.bos_id, self.eos_id, self.pad_id = bos_id, eos_id, pad_id
+        B = len(tasks)
+        self.config, self.special = config, special
+        self.rules, self.selection, self.coverage = rules, selection, coverage
         self.results: list[list[Hypothesis]] = [[] for _ in range(B)]
-        self.sentences = torch.arange(B, device=device)
-        self.max_lengths = max_lengths
-        normalisers = [normaliser(length, config) for length in max_lengths.tolist()]
-        self.normalisers_at_limit = torch.tensor(normalisers, dtype=torch.float64, device=device)
-        nothing = torch.full((B, 1, 1), bos_id, device=device)
+        self.sentences = list(range(B))
+        self.is_done = torch.zeros(B, dtype=torch.bool, device=device)
+        self.limits = torch.tensor([task.longest for task in tasks], device=device)
+        bos = torch.full((B, 1, 1), special.bos, device=device)
         certain = torch.zeros(B, 1, device=device)
-        self.live = Hypotheses(nothing, certain, certain)
-        none = torch.full((B, config.n_best), -math.inf, device=device)
-        self.finished = Hypotheses(nothing.expand(-1, config.n_best, -1), none, none)
+        self.live = Hypotheses(bos, certain.unsqueeze(2), certain, certain)
+        # Of each group of each sentence, [B * groups, ...].
+        n = -(-config.n_best // config.groups)
+        none = torch.full((B * config.groups, n), -math.inf, device=device)
+        ends = torch.full((B * config.groups, n, 1), special.bos, device=device)
+        self.finished = Hypotheses(ends, torch.zeros_like(none).unsqueeze(2), none, none)
 
     @property
     def last_tokens(self) -> Tensor:
         """What the model reads next, [B * K, 1]."""
         return self.live.tokens[:, :, -1].reshape(-1, 1)
 
-    def advance(self, logits: Tensor) -> Tensor:
-        """Add a token by `logits` [B * K, V]; the int64 rows of the model's state to go on with.
+    def advance(self, logits: Tensor) -> Tensor | None:
+        """Add a token by `logits` [B * K, V], which are changed.
 
-        The rows are those of the new live hypotheses, sentence by sentence; sentences that are
-        done have none, and are in `results`.
+        The rows [B', K'] of the model's state to go on with, those of the live hypotheses; None
+        where they are the same. Sentences that have left are in `results`.
         """
-        grown, rows = self._grow(logits)
-        ended = grown.tokens[:, :, -1] == self.eos_id
-        finished = self.finished.filled_up(self.eos_id).beside(grown.only(ended))
-        self.finished = finished.best(self.config.n_best)
-        self.live = grown.only(~ended)
-        done = self._done()
-        keep = (~done).nonzero().squeeze(1)
-        if len(keep) < len(done):
-            self._report(done)
-            self._keep(keep)
-            rows = rows[keep]
-        return rows.flatten()
+        K = self.live.scores.size(1)
+        chosen = self._grow(logits)
+        ended = chosen.tokens == self.special.eos
+        if ended.any():
+            self._finish(ended)
+            self.live = self.live.only(~ended)
+        newly_done = self._done() & ~self.is_done
+        kept = self._dismiss(newly_done)
+        if K == 1 and chosen.parents.size(1) == 1 and kept is None:
+            return None
+        rows = chosen.parents + K * torch.arange(len(ended), device=ended.device).unsqueeze(1)
+        return rows if kept is None else rows[kept]
 
-    def _grow(self, logits: Tensor) -> tuple[Hypotheses, Tensor]:
-        """The best continuations of the live hypotheses, and the rows [B, K] they continue."""
-        (B, K), V = self.live.scores.shape, logits.size(1)
-        totals = logits.log_softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        totals[:, self.pad_id] = -math.inf
-        totals[:, self.bos_id] = -math.inf
-        totals = totals.view(B, K, V).add_(self.live.log_probabilities.unsqueeze(2)).flatten(1)
-        log_probabilities, places = totals.topk(min(self.config.beam_size, K * V))  # [B, K]
-        rows = places // V + torch.arange(0, B * K, K, device=places.device).unsqueeze(1)
-        before = self.live.tokens.flatten(0, 1)[rows]
-        tokens = torch.cat((before, (places % V).unsqueeze(2)), dim=2)  # [B, K, T + 1]
-        scores = log_probabilities / normaliser(tokens.size(2) - 1, self.config)
-        return Hypotheses(tokens, log_probabilities, scores), rows
+    def _grow(self, logits: Tensor) -> Chosen:
+        """Give the live hypotheses a token more: the continuations that are kept."""
+        live = self.live
+        B, K = live.scores.shape
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        normalisers = logits.logsumexp(dim=1).view(B, K)
+        table = logits.view(B, K, -1)
+        self.rules.restrict(table, live.tokens)
+        offsets = live.log_probabilities - normalisers
+        chosen = self.selection.choose(Candidates(table, offsets), self.config.beam_size)
+        places = chosen.parents * table.size(2) + chosen.tokens
+        steps = table.flatten(1).gather(1, places) - normalisers.gather(1, chosen.parents)
+        self.rules.follow(chosen.parents, chosen.tokens)
+        parents = chosen.parents.unsqueeze(2)
+        tokens = torch.cat(
+            (live.tokens.take_along_dim(parents, dim=1), chosen.tokens.unsqueeze(2)), dim=2
+        )
+        history = torch.cat((live.steps.take_along_dim(parents, dim=1), steps.unsqueeze(2)), dim=2)
+        scores = normalised(chosen.log_probabilities, tokens.size(2) - 1, self.config)
+        if self.coverage is not None:
+            self.coverage.follow(chosen.parents)
+            scores = scores + self.coverage.penalties()
+        self.live = Hypotheses(tokens, history, chosen.log_probabilities, scores)
+        return chosen
+
+    def _finish(self, ended: Tensor) -> None:
+        """Let the hypotheses that `ended` [B, K] compete with the finished ones."""
+        grown = self.live.only(ended).in_groups(self.config.groups)
+        finished = self.finished.filled_up(grown.tokens.size(2), self.special.eos)
+        self.finished = finished.beside(grown).best(finished.scores.size(1))
 
     def _done(self) -> Tensor:
         """Which sentences [B] are at their limit, or have no live hypothesis that can still win.
 
-        A log-probability only falls, and is at most 0: no continuation scores better than the
-        present one would at the greatest length.
+        A log-probability only falls, and is at most 0, as a coverage penalty is: no continuation
+        scores better than the present one would at the greatest length, without the penalty.
         """
-        bounds = self.live.log_probabilities.amax(dim=1) / self.normalisers_at_limit
-        at_limit = self.live.tokens.size(2) - 1 >= self.max_lengths
-        return at_limit | (bounds <= self.finished.scores[:, -1])
+        groups = self.config.groups
+        at_limit = self.limits < self.live.tokens.size(2)
+        best = self.live.log_probabilities.reshape(len(at_limit) * groups, -1).amax(dim=1)
+        limits = self.limits.to(torch.float64).repeat_interleave(groups)
+        bounds = normalised(best.double(), limits, self.config)
+        decided = (bounds <= self.finished.scores[:, -1]).view(-1, groups).all(dim=1)
+        return at_limit | decided
 
-    def _report(self, done: Tensor) -> None:
-        """Put the best hypotheses of the sentences `done` [B] into the results."""
-        hypotheses = self.finished.beside(self.live).of(done)
-        sentences = self.sentences[done].tolist()
-        for sentence, found in zip(sentences, hypotheses.read(self.eos_id), strict=True):
-            if not found:
-                raise FloatingPointError("the model gives no token a probability: NaN or -inf")
-            self.results[sentence] = found[: self.config.n_best]
+    def _dismiss(self, done: Tensor) -> Tensor | None:
+        """Report the sentences `done` [B]; the int64 ones that stay, None where all do."""
+        numbers = done.nonzero().squeeze(1)
+        if len(numbers) == 0:
+            return None
+        self._report(numbers)
+        self.is_done |= done
+        n_done = int(self.is_done.sum())
+        if n_done < len(done) and n_done < LEAVING * len(done):
+            return None
+        kept = (~self.is_done).nonzero().squeeze(1)
+        self._keep(kept)
+        return kept
+
+    def _report(self, numbers: Tensor) -> None:
+        """Put the best hypotheses of the int64 sentences `numbers` into the results."""
+        groups, eos_id = self.config.groups, self.special.eos
+        places = (
+            numbers.unsqueeze(1) * groups + torch.arange(groups, device=numbers.device)
+        ).flatten()
+        cut = self.live.of(numbers).in_groups(groups)
+        length = cut.tokens.size(2)
+        found = list(self.finished.of(places).filled_up(length, eos_id).beside(cut).read(eos_id))
+        for i, number in enumerate(numbers.tolist()):
+            parts = found[i * groups : (i + 1) * groups]
+            hypotheses = parts[0] if groups == 1 else in_turn(parts)
+            if not hypotheses:
+                raise _nothing_found(self.live.log_probabilities[number])
+            self.results[self.sentences[number]] = hypotheses[: self.config.n_best]
 
     def _keep(self, sentences: Tensor) -> None:
         """Forget all but the int64 `sentences`."""
-        self.sentences, self.max_lengths = self.sentences[sentences], self.max_lengths[sentences]
-        self.normalisers_at_limit = self.normalisers_at_limit[sentences]
-        self.live, self.finished = self.live.of(sentences), self.finished.of(sentences)
+        groups, device = self.config.groups, sentences.device
+        places = sentences.unsqueeze(1) * groups + torch.arange(groups, device=device)
+        self.sentences = [self.sentences[i] for i in sentences.tolist()]
+        self.is_done, self.limits = self.is_done[sentences], self.limits[sentences]
+        self.live, self.finished = self.live.of(sentences), self.finished.of(places.flatten())
+        self.rules.keep(sentences)
+        if self.coverage is not None:
+            self.coverage.keep(sentences)
 
 
-def _is_identity(rows: Tensor, n_rows: int) -> bool:
-    return len(rows) == n_rows and torch.equal(rows, torch.arange(n_rows, device=rows.device))
+def in_turn(groups: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """The best of each group, then the second best: each time by rank, and each output once."""
+    seen: dict[tuple[bool, tuple[int, ...]], Hypothesis] = {}
+    for tier in zip_longest(*groups):
+        there = [hypothesis for hypothesis in tier if hypothesis is not None]
+        for hypothesis in sorted(there, key=lambda h: (not h.finished, -h.score)):
+            seen.setdefault((hypothesis.finished, tuple(hypothesis.tokens)), hypothesis)
+    return list(seen.values())
+
+
+def _nothing_found(log_probabilities: Tensor) -> Exception:
+    """Why a sentence has no hypothesis."""
+    if log_probabilities.isnan().any():
+        return FloatingPointError("the model gives no token a probability: NaN")
+    return InputError(
+        "no output within the length limit keeps to all that is asked of it: prefix, phrases and "
+        "settings of the search"
+    )

@@ -1,17 +1,32 @@
-"""What the log-probability of a hypothesis is divided by, so that long ones can compete."""
+"""How hypotheses of different lengths compete."""
+
+from typing import Any, TypeVar
+
+from torch import Tensor
 
 from transformer.config import LengthNormalization, SearchConfig
 
+Number = TypeVar("Number", float, Tensor)
 
-def normaliser(length: int, config: SearchConfig) -> float:
-    """The divisor for a hypothesis of `length` tokens, EOS counted; it never falls with length.
 
-    `wu` is the length penalty of Wu et al., 2016, equation 14; their coverage penalty is left out.
+def normalised(log_probability: Number, length: Number | int, config: SearchConfig) -> Number:
+    """The score of a hypothesis of `length` tokens, EOS counted; it never falls with length.
+
+    `wu` is the length penalty of Wu et al., 2016, equation 14; `reward` that of He et al., 2016.
     """
     match config.normalization:
         case LengthNormalization.wu:
-            return float(((5 + length) / 6) ** config.length_penalty)
+            divisor: Any = ((5 + length) / 6) ** config.length_penalty
+            return log_probability / divisor  # type: ignore[no-any-return]
         case LengthNormalization.plain:
-            return float(length**config.length_penalty)
+            divisor = length**config.length_penalty
+            return log_probability / divisor  # type: ignore[no-any-return]
+        case LengthNormalization.reward:
+            return log_probability + config.length_penalty * length
         case LengthNormalization.none:
-            return 1.0
+            return log_probability
+
+
+def normaliser(length: int, config: SearchConfig) -> float:
+    """Temporary."""
+    return -1 / normalised(-1.0, length, config)

@@ -17,7 +17,7 @@ from transformer.text.batching import make_loader, plan_in_order
 from transformer.text.dataset import PreparedData
 from transformer.training.distributed import Processes
 from transformer.training.objective import batch_loss
-from transformer.translation import Translator
+from transformer.translation import Member, Translator
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,9 @@ class Validator:
         of them, where the model gives no finite numbers.
         """
         model.eval()
-        translator = Translator(model, self.settings, self.data.tokenizers, self.device, precision)
+        translator = Translator(
+            [Member(model, self.settings)], self.data.tokenizers, self.device, precision
+        )
         texts: list[str] = []
         loss, failure, full = 0.0, "", False
         try:

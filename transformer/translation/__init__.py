@@ -1,18 +1,24 @@
-"""Lines to lines with a trained model."""
+"""Lines to lines with trained models."""
 
-from transformer.translation.files import (
-    open_output,
-    require_other_file,
-    translate_file,
-    with_progress,
-)
-from transformer.translation.translator import Translation, Translator
+from transformer.translation.files import translate_file
+from transformer.translation.models import Member
+from transformer.translation.output import open_output, require_other_file
+from transformer.translation.progress import with_progress
+from transformer.translation.request import Output, Request, Translation
+from transformer.translation.scored_files import score_file
+from transformer.translation.shortlist import make_shortlist
+from transformer.translation.translator import Translator
 
 __all__ = [
+    "Member",
+    "Output",
+    "Request",
     "Translation",
     "Translator",
+    "make_shortlist",
     "open_output",
     "require_other_file",
+    "score_file",
     "translate_file",
     "with_progress",
 ]

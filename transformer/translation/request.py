@@ -19,7 +19,8 @@ class Output:
     """One translation of a line."""
 
     text: str
-    score: float  # by which the search ranks; of MBR, the expected utility
+    # By which the search ranks; of MBR, the expected utility; of a line in parts, their sum.
+    score: float
     log_probability: float  # the model's, of all tokens and EOS
     tokens: Sequence[str]  # pieces, without EOS
     # Of each of them and of EOS; no EOS where the output was cut at its greatest length.
@@ -27,6 +28,7 @@ class Output:
     # Links of source and target words, counted from 0 between spaces; None: not asked for.
     alignment: Sequence[tuple[int, int]] | None = None
     # Of each target piece and of EOS over the source pieces and its EOS; None: not asked for.
+    # Of a line in parts, those of a part look at that part alone: its rows are as long.
     attention: Sequence[Sequence[float]] | None = None
     finished: bool = True  # False: cut at the greatest length
 
@@ -52,3 +54,8 @@ class Translation:
     def scores(self) -> list[float]:
         """Those of `texts`."""
         return [output.score for output in self.outputs]
+
+
+BLANK = Output(
+    text="", score=0.0, log_probability=0.0, tokens=(), token_log_probabilities=()
+)  # of a blank line

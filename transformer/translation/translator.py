@@ -1,119 +1,262 @@
 """Lines to lines: sort, batch, search, restore the order."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
+from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from transformer.checkpoint import Checkpoint, find_checkpoint
-from transformer.config import Precision, SearchConfig, TrainSettings
+from transformer.config import (
+    AttentionConfig,
+    DecodingSettings,
+    EnsembleConfig,
+    Precision,
+    Protected,
+    RequestSettings,
+    SearchConfig,
+    TrainSettings,
+)
 from transformer.device import autocast, choose_device, choose_precision
-from transformer.model import Transformer
-from transformer.search import Hypothesis, search
+from transformer.search import AttendingModel, Hypothesis, SpecialIds, search
+from transformer.search.shortlist import Subvocabulary
+from transformer.text.alignment import word_starts
 from transformer.text.batching import pad
-from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, Tokenizers
+from transformer.text.lexicon import Lexicon
+from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizers
+from transformer.translation.alignment import word_links, written_word_starts
+from transformer.translation.jobs import Job, Options, Planner
+from transformer.translation.mbr import choose
+from transformer.translation.models import Member, combined, require_same_tokenizers
+from transformer.translation.request import Output, Request, Translation
+from transformer.translation.scoring import Scorer
+from transformer.translation.terminology import read_terminology
 
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
+SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
 
 
 @dataclass(frozen=True)
-class Translation:
-    """The hypotheses of one line, best first; a blank line has a single empty one."""
+class Found:
+    """What was found for a job."""
 
-    texts: list[str]
-    scores: list[float]  # log-probability over the normaliser of search.normalization
-
-    @property
-    def text(self) -> str:
-        """The best hypothesis."""
-        return self.texts[0]
-
-
-BLANK = Translation([""], [0.0])
+    hypotheses: list[Hypothesis]
+    outputs: list[Output]
 
 
 class Translator:
-    """A model with its tokenizers, ready to translate."""
+    """One or more models with their tokenizers, ready to translate.
+
+    It may be used by several threads at once; nothing in it changes.
+    """
 
     def __init__(
         self,
-        model: Transformer,
-        settings: TrainSettings,
+        members: Sequence[Member],
         tokenizers: Tokenizers,
         device: torch.device,
         precision: Precision,
+        *,
+        ensemble: EnsembleConfig | None = None,
+        options: Options | None = None,
+        shortlist: Lexicon | None = None,
     ) -> None:
-        self.model = model
-        self.settings = settings  # that the model was trained with
+        self.members = members
+        self.settings: TrainSettings = members[0].settings
         self.tokenizers = tokenizers
         self.device = device
         self.precision = precision
+        self.ensemble = ensemble or EnsembleConfig()
+        self.shortlist = shortlist
+        options = options or Options(max_source_pieces=self.settings.data.cleaning.max_pieces)
+        self.planner = Planner(tokenizers, self.settings.data.target, options)
 
     @classmethod
     def load(
-        cls, checkpoint: str, device: str = "auto", precision: Precision = Precision.auto
+        cls,
+        checkpoint: str | Sequence[str],
+        device: str = "auto",
+        precision: Precision = Precision.auto,
+        **settings: Any,
     ) -> "Translator":
-        """The translator of a run's folder or a checkpoint's; InputError where there is none."""
-        place = choose_device(device)
-        loaded = Checkpoint(find_checkpoint(checkpoint))
-        arithmetic = choose_precision(precision, place)
-        return cls(loaded.model(place), loaded.settings, loaded.tokenizers, place, arithmetic)
+        """The translator of a run's folder or a checkpoint's; of several, an ensemble.
 
-    def translate(self, lines: Iterable[str], config: SearchConfig) -> Iterator[Translation]:
-        """The translation of each line, in order; reads WINDOW lines ahead."""
-        lines = iter(lines)
-        while window := list(islice(lines, WINDOW)):
-            yield from self._translate_window(window, config)
+        `settings` are others of `RequestSettings`. InputError where there is no such checkpoint.
+        """
+        checkpoints = checkpoint if isinstance(checkpoint, str) else list(checkpoint)
+        return cls.of(
+            RequestSettings(checkpoint=checkpoints, device=device, precision=precision, **settings)
+        )
 
-    def _translate_window(
-        self, lines: Sequence[str], config: SearchConfig
+    @classmethod
+    def of(cls, settings: DecodingSettings) -> Self:
+        """The translator that a command asks for; InputError where there is none."""
+        place = choose_device(settings.device)
+        precision = choose_precision(settings.precision, place)
+        loaded = [Checkpoint(find_checkpoint(folder)) for folder in settings.checkpoints]
+        require_same_tokenizers(loaded)
+        members = [Member(each.model(place), each.settings) for each in loaded]
+        tokenizers = loaded[0].tokenizers
+        longest = min(each.settings.data.cleaning.max_pieces for each in loaded)
+        options, shortlist = Options(max_source_pieces=longest), None
+        if isinstance(settings, RequestSettings):
+            options = options_of(settings, longest)
+            if settings.shortlist is not None:
+                shortlist = Lexicon.load(Path(settings.shortlist), tokenizers)
+        return cls(
+            members,
+            tokenizers,
+            place,
+            precision,
+            ensemble=settings.ensemble,
+            options=options,
+            shortlist=shortlist,
+        )
+
+    def translate(
+        self, lines: Iterable[str | Request], config: SearchConfig | None = None
     ) -> Iterator[Translation]:
-        sources = self.tokenizers.source.encode(lines)
-        translations = [BLANK] * len(lines)
-        for rows in plan([len(source) for source in sources], config):
-            found = self._search([sources[row] for row in rows], config)
-            for row, hypotheses in zip(rows, found, strict=True):
-                translations[row] = self._to_text(hypotheses)
-        yield from translations
+        """The translation of each line, in order; reads WINDOW lines ahead."""
+        config = config or SearchConfig()
+        requests = (Request(source=line) if isinstance(line, str) else line for line in lines)
+        first = 0
+        while window := list(islice(requests, WINDOW)):
+            yield from self.translate_together(window, config, first=first)
+            first += len(window)
 
-    def _search(self, sources: list[list[int]], config: SearchConfig) -> list[list[Hypothesis]]:
-        length = max(map(len, sources)) + 1
-        source = pad([[*ids, EOS_ID] for ids in sources], length)
+    def translate_together(
+        self,
+        requests: Sequence[Request],
+        config: SearchConfig,
+        *,
+        first: int = 0,
+        alignment: bool = False,
+        attention: bool = False,
+    ) -> list[Translation]:
+        """The translation of each of `requests`, in order; `first` is the number of the first.
+
+        With `alignment` and `attention`, each output has them.
+        """
+        lines = self.planner.lines(requests, config, first)
+        jobs = [job for line in lines for job in line.jobs]
+        found = self._find(jobs, config)
+        if alignment or attention:
+            texts = [part for line in lines for part in line.parts]
+            self._align(texts, jobs, found, config, alignment=alignment, attention=attention)
+        if config.mbr is not None:
+            language = self.settings.data.target
+            for each in found:
+                each.outputs[:] = choose(each.outputs, config.mbr, language, config.n_best)
+        remaining = iter(found)
+        return [
+            self.planner.translation(line, [next(remaining).outputs for _ in line.jobs])
+            for line in lines
+        ]
+
+    def score(
+        self,
+        pairs: Iterable[tuple[str, str]],
+        config: SearchConfig | None = None,
+        *,
+        alignment: bool = False,
+        attention: bool = False,
+    ) -> Iterator[Output]:
+        """The target of each pair as the search would score it, in order."""
+        config = config or SearchConfig()
+        scorer = self._scorer(config)
+        return scorer.score_pairs(pairs, config, alignment=alignment, attention=attention)
+
+    def _scorer(self, config: SearchConfig) -> Scorer:
+        model = self._model(config.attention)
+        return Scorer(model, self.tokenizers, self.device, self.precision)
+
+    def _model(
+        self, attention: AttentionConfig, subvocabulary: Subvocabulary | None = None
+    ) -> AttendingModel[Any]:
+        return combined(self.members, self.ensemble, attention, subvocabulary)
+
+    def _find(self, jobs: Sequence[Job], config: SearchConfig) -> list[Found]:
+        """What the search finds for each of `jobs`, in order."""
+        if config.mbr is not None:
+            config = replace(config, n_best=config.width)
+        found: dict[int, Found] = {}
+        for rows in plan([len(job.source) for job in jobs], config):
+            batch = self._search([jobs[row] for row in rows], config)
+            for row, hypotheses in zip(rows, batch, strict=True):
+                found[row] = Found(hypotheses, self.planner.outputs(hypotheses))
+        return [found[row] for row in range(len(jobs))]
+
+    def _search(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
+        """The hypotheses of a batch."""
+        sources, tasks = [job.source for job in jobs], [job.task for job in jobs]
+        vocabulary, subvocabulary = self.planner.target.vocabulary, None
+        if self.shortlist is not None:
+            n = self.tokenizers.target.vocab_size
+            subvocabulary = Subvocabulary.of(self.shortlist, sources, tasks, n)
+            tasks = [subvocabulary.task(task) for task in tasks]
+            vocabulary = subvocabulary.vocabulary(vocabulary)
+        source = pad([[*ids, EOS_ID] for ids in sources], max(map(len, sources)) + 1)
+        model = self._model(config.attention, subvocabulary)
         with autocast(self.precision, self.device):
-            return search(
-                self.model,
-                source.to(self.device),
-                max_lengths([len(ids) for ids in sources], config).to(self.device),
-                config,
-                bos_id=BOS_ID,
-                eos_id=EOS_ID,
-                pad_id=PAD_ID,
+            found = search(
+                model, source.to(self.device), tasks, config, SPECIAL, vocabulary=vocabulary
             )
+        if subvocabulary is None:
+            return found
+        return [[subvocabulary.hypothesis(each) for each in row] for row in found]
 
-    def _to_text(self, hypotheses: list[Hypothesis]) -> Translation:
-        texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in hypotheses])
-        return Translation(texts, [hypothesis.score for hypothesis in hypotheses])
+    def _align(
+        self,
+        texts: Sequence[str],
+        jobs: Sequence[Job],
+        found: Sequence[Found],
+        config: SearchConfig,
+        *,
+        alignment: bool,
+        attention: bool,
+    ) -> None:
+        """Add what is wanted to the outputs `found` for `jobs`, whose sources are `texts`."""
+        pairs = [(i, hypothesis) for i, each in enumerate(found) for hypothesis in each.hypotheses]
+        written = [hypothesis.tokens for _, hypothesis in pairs]
+        targets = [[*each.tokens] + [EOS_ID] * each.finished for _, each in pairs]
+        scored = self._scorer(config).score_tokens(
+            [jobs[i].source for i, _ in pairs], targets, config.batch_tokens, attend=True
+        )
+        source_starts = list(word_starts(self.tokenizers.source.model, texts))
+        target_starts = written_word_starts(self.tokenizers.target.model, written)
+        looks = zip(pairs, scored, target_starts, strict=True)
+        for (i, _), each, starts in looks:
+            assert each.attention is not None
+            outputs = found[i].outputs
+            output = outputs.pop(0)
+            links = word_links(each.attention, source_starts[i], starts) if alignment else None
+            shown = each.attention.tolist() if attention else None
+            outputs.append(replace(output, alignment=links, attention=shown))
 
 
-def max_lengths(lengths: Sequence[int], config: SearchConfig) -> Tensor:
-    """The most tokens [B] of each output, EOS counted, for sources of `lengths` pieces."""
-    longest = [int(config.max_length_ratio * n) + config.max_length_offset for n in lengths]
-    return torch.tensor(longest)
+def options_of(settings: RequestSettings, longest: int) -> Options:
+    """What `settings` ask of all lines; `longest` pieces is what the models were trained with."""
+    terminology = None
+    if settings.terminology is not None:
+        terminology = read_terminology(settings.terminology)
+    return Options(
+        terminology=terminology,
+        exclude=settings.exclude,
+        protect=[Protected(each) for each in settings.protect],
+        max_source_pieces=settings.max_source_pieces or longest,
+    )
 
 
 def plan(lengths: Sequence[int], config: SearchConfig) -> Iterator[list[int]]:
-    """Batches of row numbers, longest first, each within `config.batch_tokens`.
-
-    Blank lines, of length 0, are in none.
-    """
-    rows = sorted((row for row, n in enumerate(lengths) if n), key=lambda row: -lengths[row])
+    """Batches of row numbers, longest first, each within `config.batch_tokens`."""
+    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     batch: list[int] = []
     for row in rows:
         longest = lengths[batch[0] if batch else row] + 1
-        if batch and (len(batch) + 1) * longest * config.beam_size > config.batch_tokens:
+        if batch and (len(batch) + 1) * longest * config.width > config.batch_tokens:
             yield batch
             batch = []
         batch.append(row)

@@ -1,0 +1,172 @@
+"""Requests to searches, and what those found to translations."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformer.config import Protected, SearchConfig
+from transformer.errors import require
+from transformer.search import Hypothesis, Task
+from transformer.text.tokenizer import Tokenizers
+from transformer.translation.joining import joined, restored
+from transformer.translation.protection import Span, StandIns, protect
+from transformer.translation.request import BLANK, Output, Request, Translation
+from transformer.translation.splitting import has_spaces, split
+from transformer.translation.tasks import TargetVocabulary, phrase_of, prefix_of
+from transformer.translation.terminology import Terminology
+
+logger = logging.getLogger(__name__)
+
+PARTS = 1000  # the most parts of a line that draw samples of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked of all lines alike."""
+
+    terminology: Terminology | None = None
+    exclude: Sequence[str] = ()
+    protect: Sequence[Protected] = ()
+    max_source_pieces: int  # longer lines are translated in parts
+
+
+@dataclass(frozen=True)
+class Job:
+    """A line, or a part of one, to search for."""
+
+    source: list[int]  # pieces, without EOS
+    task: Task
+
+
+@dataclass(frozen=True)
+class Line:
+    """A request as it is carried out."""
+
+    request: Request
+    jobs: list[Job]  # one a part; none where the line is blank
+    parts: list[str]  # the sources of the jobs
+    spans: Sequence[Span] = ()  # what is protected in it
+
+
+class Planner:
+    """Makes jobs of requests, and translations of what the search finds for the jobs."""
+
+    def __init__(self, tokenizers: Tokenizers, language: str, options: Options) -> None:
+        self.tokenizers = tokenizers
+        self.language = language  # of the target
+        self.options = options
+        self.target = TargetVocabulary(tokenizers.target, spaces=has_spaces(language))
+        self.stand_ins = StandIns(tokenizers.source, self.target)
+
+    def lines(self, requests: Sequence[Request], config: SearchConfig, first: int) -> list[Line]:
+        """The `requests` with their jobs; the first of them is line number `first` of all.
+
+        InputError where one asks for what cannot be.
+        """
+        texts = [request.source for request in requests]
+        spans: list[Sequence[Span]] = [[] for _ in texts]
+        if self.options.protect:
+            found = [protect(text, self.options.protect, self.stand_ins) for text in texts]
+            texts, spans = [each.text for each in found], [each.spans for each in found]
+            self._warn_unprotected(sum(each.n_left for each in found))
+        parts = self._split(texts)
+        pieces = iter(self.tokenizers.source.encode([part for line in parts for part in line]))
+        lines = []
+        for i, request in enumerate(requests):
+            jobs = [
+                self._job(request, j, part, spans[i], next(pieces), config, first + i)
+                for j, part in enumerate(parts[i])
+            ]
+            lines.append(Line(request, jobs, parts[i], spans[i]))
+        return lines
+
+    def _split(self, texts: Sequence[str]) -> list[list[str]]:
+        """Each line in parts that are short enough; a blank one has none."""
+        most = self.options.max_source_pieces
+        lengths = map(len, self.tokenizers.source.encode(texts))
+        parts = [
+            [] if n == 0 else [text] if n <= most else split(text, self._count, most)
+            for text, n in zip(texts, lengths, strict=True)
+        ]
+        n_split = sum(len(line) > 1 for line in parts)
+        if n_split:
+            logger.warning(
+                "%d lines of more than %d pieces were translated in parts", n_split, most
+            )
+        return parts
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in self.tokenizers.source.encode(texts)]
+
+    def _warn_unprotected(self, n: int) -> None:
+        if n:
+            logger.warning(
+                "%d protected texts hold characters that the model cannot write; they are left "
+                "to it",
+                n,
+            )
+
+    def _job(
+        self,
+        request: Request,
+        part: int,
+        text: str,
+        spans: Sequence[Span],
+        source: list[int],
+        config: SearchConfig,
+        number: int,
+    ) -> Job:
+        """The job of one `part` of a line; the first has the prefix and the phrases asked for."""
+        phrases = [] if part else [*request.include]
+        if self.options.terminology is not None:
+            phrases += self.options.terminology.terms_in(text)
+        phrases += [span.stand_in for span in spans if span.stand_in in text]
+        include = [phrase_of(phrase, self.target) for phrase in phrases]
+        prefix, after = prefix_of("" if part else request.prefix, self.target)
+        least = len(prefix) + sum(map(len, include)) + 2
+        longest = int(config.max_length_ratio * len(source)) + config.max_length_offset
+        longest = max(min(longest, config.max_length or longest), least)
+        require(
+            config.max_length is None or longest <= config.max_length,
+            f"search.max_length={config.max_length} leaves no room for the prefix and the phrases "
+            f"of line {number + 1}, which take {least} pieces with EOS",
+        )
+        shortest = max(config.min_length, math.ceil(config.min_length_ratio * len(source))) + 1
+        task = Task(
+            longest=longest,
+            shortest=min(shortest, longest),
+            number=number * PARTS + min(part, PARTS - 1),
+            prefix=prefix,
+            after_prefix=after,
+            include=include,
+            exclude=[*self.options.exclude, *request.exclude],
+        )
+        return Job(source, task)
+
+    def outputs(self, found: Sequence[Hypothesis]) -> list[Output]:
+        """What was found for a job, as text."""
+        texts = self.tokenizers.target.decode([hypothesis.tokens for hypothesis in found])
+        return [
+            Output(
+                text=text,
+                score=hypothesis.score,
+                log_probability=hypothesis.log_probability,
+                tokens=self.tokenizers.target.pieces(hypothesis.tokens),
+                token_log_probabilities=hypothesis.token_log_probabilities,
+                finished=hypothesis.finished,
+            )
+            for text, hypothesis in zip(texts, found, strict=True)
+        ]
+
+    def translation(self, line: Line, parts: Sequence[Sequence[Output]]) -> Translation:
+        """The translation of a `line` from the outputs of each of its parts."""
+        source = line.request.source
+        if not parts:
+            return Translation(source=source, outputs=[BLANK])
+        ranked = zip(*parts, strict=False)
+        outputs = [joined(outputs, line.parts, self.language) for outputs in ranked]
+        if line.spans:
+            whole = " ".join(line.parts)
+            outputs = [restored(output, whole, line.spans) for output in outputs]
+        return Translation(source=source, outputs=outputs)

@@ -1,0 +1,71 @@
+"""What was translated in parts or with stand-ins, as a whole again."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import accumulate, chain
+from typing import TypeVar
+
+from transformer.translation.alignment import Link
+from transformer.translation.protection import Span, restore
+from transformer.translation.request import Output
+from transformer.translation.splitting import join
+
+Item = TypeVar("Item")
+
+
+def joined(outputs: Sequence[Output], sources: Sequence[str], language: str) -> Output:
+    """One output of the `outputs` for the parts of a line, whose texts are `sources`."""
+    if len(outputs) == 1:
+        return outputs[0]
+    links: list[Link] | None = None
+    if all(output.alignment is not None for output in outputs):
+        links = [
+            (i + past_source, j + past_target)
+            for output, past_source, past_target in zip(
+                outputs,
+                _words_before(sources),
+                _words_before([output.text for output in outputs]),
+                strict=True,
+            )
+            for i, j in output.alignment or ()
+        ]
+    shown = all(output.attention is not None for output in outputs)
+    return Output(
+        text=join([output.text for output in outputs], language),
+        score=math.fsum(output.score for output in outputs),
+        log_probability=math.fsum(output.log_probability for output in outputs),
+        tokens=_chained(output.tokens for output in outputs),
+        token_log_probabilities=_chained(output.token_log_probabilities for output in outputs),
+        alignment=links,
+        attention=_chained(output.attention or () for output in outputs) if shown else None,
+        finished=all(output.finished for output in outputs),
+    )
+
+
+def restored(output: Output, source: str, spans: Sequence[Span]) -> Output:
+    """`output`, of the masked `source`, with what its stand-ins stand for.
+
+    Tokens stay those that were searched for.
+    """
+    links = output.alignment
+    if links is not None:
+        sources, targets = (_restored_words(text, spans) for text in (source, output.text))
+        links = [(m, n) for i, j in links for n in targets[j] for m in sources[i]]
+    return replace(output, text=restore(output.text, spans), alignment=links)
+
+
+def _restored_words(text: str, spans: Sequence[Span]) -> list[range]:
+    """What becomes of each word of `text`: an original may have several words."""
+    sizes = [len(restore(word, spans).split()) for word in text.split()]
+    ends = accumulate(sizes)
+    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _words_before(texts: Sequence[str]) -> list[int]:
+    """The number of words before each of `texts`."""
+    return list(accumulate((len(text.split()) for text in texts[:-1]), initial=0))
+
+
+def _chained(parts: Iterable[Sequence[Item]]) -> list[Item]:
+    return list(chain.from_iterable(parts))

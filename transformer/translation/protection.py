@@ -1,0 +1,197 @@
+"""Text that a translation takes over from its source: stand-ins go in, originals come out."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from transformer.config import Protected
+from transformer.text.tokenizer import UNK_ID, Tokenizer
+from transformer.translation.tasks import TargetVocabulary
+from transformer.translation.terminology import AFTER_WORD, BEFORE_WORD, UNSPACED, WORD
+
+# RFC 3986's characters but parentheses, and the letters of scripts with spaces. The last one is
+# no punctuation of the sentence; a parenthesis belongs to it where it is closed.
+_IN_URL = rf"(?:[\w.~:/?#\[\]@!$&'*+,;=%-](?<![{UNSPACED}]))"
+_END_OF_URL = rf"(?:[\w~/#$&*+=%@-](?<![{UNSPACED}]))"
+_IN_PARENTHESES = rf"\({_IN_URL}*+\)"
+_SEPARATOR = r"[.,:/'’٫٬\u00a0\u202f]"
+_PATTERNS = {  # in the order in which those that begin at one place are tried
+    Protected.urls: rf"{BEFORE_WORD}(?i:https?://|ftp://|www\.)"
+    rf"(?:{_IN_URL}|{_IN_PARENTHESES})*(?:{_END_OF_URL}|{_IN_PARENTHESES})",
+    Protected.emails: r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)++",
+    Protected.tags: r"</?[A-Za-z](?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*+>|<!--[^<>]*-->",
+    Protected.variables: r"\$?\{[^\W\d][\w.:!-]*+\}|\$?\{\d*+\}|%\(\w++\)[a-z]"
+    r"|%(?:\d++\$)?[sdifgx](?!\w)",
+    Protected.numbers: rf"(?:(?<!\w)(?<![)\]%])[+−±-])?"
+    rf"(?<!\d{_SEPARATOR}){BEFORE_WORD}"
+    r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d++)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+    rf"|\d++(?:{_SEPARATOR}\d++)*+){AFTER_WORD}(?:[\u00a0\u202f ]?[%‰](?!\w))?",
+}
+
+# Short, and likely to be pieces; no other is a part of one.
+_NUMBERS = [str(n) for n in range(2, 10)] + [str(n) for n in range(10, 100)]
+_NAMES = [
+    *("DJ", "PC", "AB", "CD", "BBC", "CNN", "IBM", "BMW", "NASA"),
+    *(f"{letter}{number}" for number in "123456789" for letter in "XQZAB"),
+    *(f"{letter}{number}" for number in "123456789" for letter in "xqz"),
+    *(f"{first}{second}{first}" for first in "XQZJK" for second in "VWYP"),
+    *(f"{first}{second}{first}" for first in "xqzjk" for second in "vwyp"),
+]
+# What a stand-in does not run together with.
+_PARTING = re.compile(rf"$|\s|[{UNSPACED}]")
+_PLACEHOLDER = re.compile(r"[^\w\s]+\w+[^\w\s]+|_+[^\W_]+_+")
+
+
+@dataclass(frozen=True)
+class Span:
+    """An original and what stands for it in the line that the model translates.
+
+    A space may have been put between it and the text that it touches: behind the character
+    `before`, and in front of a letter or another original, `joined`. It goes again: beside letters
+    wherever that is, beside other characters where the same one is there.
+    """
+
+    stand_in: str
+    original: str
+    before: str = ""
+    joined: bool = False
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A line whose protected text is replaced."""
+
+    text: str
+    spans: Sequence[Span]  # each stand-in must occur in the translation
+    n_left: int = 0  # what should be protected and could not be written: it is as it was
+
+
+class StandIns:
+    """What may stand for protected text with the tokenizers of a model."""
+
+    def __init__(self, source: Tokenizer, target: TargetVocabulary) -> None:
+        self._sides = source, target
+        source_symbols = TargetVocabulary(source).symbols
+        symbols = [
+            text
+            for text in target.symbols
+            if text in source_symbols and _PLACEHOLDER.fullmatch(text)
+        ]
+        self._symbols = frozenset(symbols)
+        self._names = symbols or self._writable(_NAMES)
+        self._numbers = symbols or [*self._writable(_NUMBERS), *self._names]
+
+    def unused(self, kind: Protected, source: str) -> Iterator[str]:
+        """Stand-ins for a text of `kind` that are not in the line, the best first."""
+        texts = self._numbers if kind is Protected.numbers else self._names
+        return (text for text in texts if text not in source)
+
+    def is_symbol(self, text: str) -> bool:
+        """Whether the tokenizers keep it whole, whatever is next to it."""
+        return text in self._symbols
+
+    def can_write(self, text: str) -> bool:
+        """Whether the target side has pieces for `text` and gives it back as it is."""
+        _, target = self._sides
+        ids = target.phrase(text)
+        return UNK_ID not in ids and target.tokenizer.decode([ids])[0] == text
+
+    def _writable(self, texts: Sequence[str]) -> list[str]:
+        """Those that both sides can write, the ones of fewest pieces, none of them bytes, first."""
+        source, target = self._sides
+        costs = {}
+        for text in texts:
+            ids = source.encode([text])[0]
+            if UNK_ID in ids or source.decode([ids])[0] != text or not self.can_write(text):
+                continue
+            sides = ((source, ids), (target.tokenizer, target.phrase(text)))
+            n_bytes = sum(not side.is_text(id_) for side, ids in sides for id_ in ids)
+            costs[text] = (n_bytes, sum(len(ids) for _, ids in sides))
+        return sorted(costs, key=lambda text: costs[text])
+
+
+def protect(source: str, kinds: Sequence[Protected], stand_ins: StandIns) -> Masked:
+    """The line with a stand-in for each text of `kinds`.
+
+    What begins first counts, and of two that begin together the longer: a number within a URL
+    is the URL's, one next to a letter is part of a word. A stand-in survives the tokenizer's
+    normalisation (such as NFKC), which may alter text that is left in the line. Where stand-ins
+    run out, the original stands for itself, and where the model cannot write that, it is only
+    counted. `restore` of the masked line is `source`.
+    """
+    if not kinds:
+        return Masked(source, [])
+    found = list(_pattern(tuple(kinds)).finditer(source))
+    free = {kind: stand_ins.unused(kind, source) for kind in kinds}
+    used: list[str] = []
+    chosen = []
+    for text in found:
+        candidates = free[Protected[text.lastgroup or ""]]
+        stand_in = next((new for new in candidates if not _overlaps(new, used)), text[0])
+        used.append(stand_in)
+        if stand_in != text[0] or stand_ins.can_write(stand_in):
+            chosen.append((text, stand_in))
+    masked = _replace(source, chosen, stand_ins)
+    if restore(masked.text, masked.spans) != source:  # a user's symbols may touch and mix
+        return Masked(source, [], len(found))
+    return Masked(masked.text, masked.spans, len(found) - len(chosen))
+
+
+@cache
+def _pattern(kinds: tuple[Protected, ...]) -> re.Pattern[str]:
+    return re.compile(
+        "|".join(f"(?P<{kind.name}>{text})" for kind, text in _PATTERNS.items() if kind in kinds)
+    )
+
+
+def _overlaps(text: str, others: Sequence[str]) -> bool:
+    return any(text in other or other in text for other in others)
+
+
+def _replace(
+    source: str, chosen: Sequence[tuple[re.Match[str], str]], stand_ins: StandIns
+) -> Masked:
+    """The line with the stand-ins, parted by spaces from what would run together with them."""
+    starts = {found.start() for found, _ in chosen}
+    text, end, spans = "", 0, []
+    for found, stand_in in chosen:
+        text += source[end : found.start()]
+        end = found.end()
+        span = Span(stand_in, found[0])
+        if stand_in != found[0] and not stand_ins.is_symbol(stand_in):
+            before = "" if _PARTING.match(text[-1:]) else text[-1:]
+            joined = end in starts or re.match(WORD, source[end:]) is not None
+            span = Span(stand_in, found[0], before, joined)
+        text += (" " if span.before else "") + stand_in + (" " if span.joined else "")
+        spans.append(span)
+    return Masked(text + source[end:], spans)
+
+
+def restore(text: str, spans: Sequence[Span]) -> str:
+    """The text with the original of each stand-in, as often as that occurs as a whole word.
+
+    A stand-in that occurs only within words is taken at their beginnings, or else anywhere.
+    """
+    pairs = [
+        (shape, span.original)
+        for span in spans
+        if span.stand_in != span.original and (shape := _shape_in(text, span)) is not None
+    ]
+    if not pairs:
+        return text
+    pattern = re.compile("|".join(f"({shape})" for shape, _ in pairs))
+    return pattern.sub(lambda found: pairs[(found.lastindex or 0) - 1][1], text)
+
+
+def _shape_in(text: str, span: Span) -> str | None:
+    """A pattern of the strictest kind by which the stand-in is in `text`."""
+    core = re.escape(span.stand_in)
+    word = rf"{BEFORE_WORD}{core}{AFTER_WORD}"
+    number = rf"(?<!\d{_SEPARATOR}){word}(?!{_SEPARATOR}\d)"
+    shapes = (number, word, rf"{BEFORE_WORD}{core}", core)
+    shape = next((shape for shape in shapes if re.search(shape, text)), None)
+    if shape is None:
+        return None
+    space = " ?" if re.match(WORD, span.before) else f"(?:(?<={re.escape(span.before)}) )?"
+    return (space if span.before else "") + shape + (" ?" if span.joined else "")
