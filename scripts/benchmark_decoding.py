@@ -82,7 +82,7 @@ def main() -> None:
             for name in systems:
                 systems[name] |= job.judge.quality(outputs[name], outputs[PROJECT])
         row = report.head(arguments.model, arguments.source or "drawn")
-        row |= {"shortlist": arguments.shortlist, "compile": arguments.compile}
+        row |= {"shortlist": arguments.shortlist}
         row |= {"systems": systems, "left_out": left_out, "environment": environment(device)}
         print(table(row), flush=True)
         if arguments.json:
@@ -147,7 +147,6 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="settings of the search with --checkpoint; default: normalization=plain",
     )
     parser.add_argument("--shortlist", help="file of the shortlist command, for the project alone")
-    parser.add_argument("--compile", action="store_true", help="compile the project's decoder")
     parser.add_argument("--vocab-size", type=positive, help="default: 8000")
     parser.add_argument("--sentences", type=positive, default=1000)
     parser.add_argument(

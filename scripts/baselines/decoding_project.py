@@ -64,7 +64,7 @@ def natural(work: Work) -> Decode:
     def decode(sources: Rows, _: int, beam_size: int) -> Rows:
         config = replace(settings.search, beam_size=beam_size)
         jobs = [Job(ids, task(len(ids), config)) for ids in sources]
-        return [written(hypotheses) for hypotheses in translator._search(jobs, config)]
+        return [written(hypotheses) for hypotheses in translator.search_jobs(jobs, config)]
 
     return decode
 

@@ -98,7 +98,7 @@ def make_job(
 
 def at_random(arguments: argparse.Namespace, work: dict[str, Any]) -> Job:
     """The job of a model of random weights."""
-    for name in ("reference", "search", "shortlist", "compile"):
+    for name in ("reference", "search", "shortlist"):
         value = getattr(arguments, name)
         require(not value, f"--{name}={value} is for --checkpoint; lengths are forced without one")
     work["vocab_size"] = arguments.vocab_size
@@ -134,7 +134,6 @@ def settings_of(
         precision=precision,
         threads=torch.get_num_threads(),
         shortlist=arguments.shortlist,
-        compile=arguments.compile,
     )
 
 

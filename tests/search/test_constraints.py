@@ -232,6 +232,26 @@ def test_a_phrase_within_a_longer_word_does_not_count() -> None:
     assert automaton.lacking[inside] == 1
 
 
+@pytest.mark.parametrize(
+    ("phrase", "tokens"),
+    [
+        ((C, C, A), (C, C, C, A)),
+        ((A, C, A, DOT), (A, C, A, C, A, DOT)),
+        ((A, B, A), (A, B, A, B, A)),
+        ((C, A, C, A, C, DOT), (C, A, C, A, C, A, C, DOT)),
+    ],
+)
+def test_a_phrase_is_found_where_it_begins_within_a_false_beginning(
+    phrase: Tokens, tokens: Tokens
+) -> None:
+    automaton = Phrases([phrase], JOINS, WAITS)
+    state = 0
+    for n, token in enumerate(tokens):
+        assert automaton.lacking[state] == lacking([phrase], tokens[:n])
+        state = automaton.after(state, token)
+    assert automaton.lacking[state] == 0
+
+
 def test_a_phrase_that_begins_with_no_space_counts_after_anything() -> None:
     automaton = Phrases([(A,), (B, C)], JOINS, WAITS)
     state = 0

@@ -203,6 +203,7 @@ def bans(phrase: str, pieces: Sequence[str], last: str) -> bool:
         ("東京", ["▁大", "東"], "京都", True),
         ("घर", ["▁घर"], "\u094b", False),
         ("C++", ["▁C+"], "+", True),
+        ("+x", [], "▁a+x.", True),
     ],
 )
 def test_words_are_whole_and_case_counts(

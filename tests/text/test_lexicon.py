@@ -124,6 +124,8 @@ def test_a_sentence_may_use_special_frequent_and_probable_pieces_and_its_own(
     assert {*target.encode(["zirkel"])[0]} & candidates
     assert len(candidates) <= len(found.common) + len(ids) * 4
     assert {*found.candidates([]).tolist()} == {*found.common.tolist()}
+    assert not {1, 2, 3} & {*found.targets.flatten().tolist()}
+    assert (found.targets[:4] == PAD_ID).all()
 
 
 def test_a_vocabulary_for_each_side_copies_the_pieces_that_both_have(

@@ -15,6 +15,7 @@ from transformer.text.tokenizer import BOS_ID, EOS_ID
 from transformer.training.distributed import Processes
 from transformer.training.validation import Validation, Validator, is_better
 from transformer.translation import Translator
+from transformer.translation.jobs import Job
 
 Build = Callable[..., Transformer]
 
@@ -99,14 +100,14 @@ def test_a_search_that_runs_out_of_memory_goes_on_in_smaller_batches(
     data = prepare_data(settings.data, settings.tokenizer)
     model = build_model(torch.float32, data.tokenizers.target.vocab_size)
     expected = validator_of(data, settings).validate(model, Precision.fp32, lambda: False)
-    search = Translator._search
+    search = Translator.search_jobs
 
-    def small(self: Translator, sources: list[list[int]], config: SearchConfig) -> object:
+    def small(self: Translator, sources: list[Job], config: SearchConfig) -> object:
         if config.batch_tokens > 1000:
             raise torch.OutOfMemoryError
         return search(self, sources, config)
 
-    monkeypatch.setattr(Translator, "_search", small)
+    monkeypatch.setattr(Translator, "search_jobs", small)
     validator = validator_of(data, settings)
     assert validator.validate(model, Precision.fp32, lambda: False) == expected
     assert validator.search.batch_tokens <= 1000
@@ -120,6 +121,6 @@ def test_a_validation_that_never_fits_in_memory_is_an_input_error(
 
     data = prepare_data(settings.data, settings.tokenizer)
     model = build_model(torch.float32, data.tokenizers.target.vocab_size)
-    monkeypatch.setattr(Translator, "_search", full)
+    monkeypatch.setattr(Translator, "search_jobs", full)
     with pytest.raises(InputError, match="out of memory in a validation"):
         validator_of(data, settings).validate(model, Precision.fp32, lambda: False)

@@ -37,7 +37,7 @@ def test_a_term_with_two_translations_is_named_with_both_lines(tmp_path: Path) -
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="terminology=.*none cannot be read"):
+    with pytest.raises(InputError, match=r"terminology=.*none cannot be read"):
         read_terminology(str(tmp_path / "none"))
 
 

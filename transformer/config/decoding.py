@@ -93,7 +93,6 @@ class RequestSettings(DecodingSettings):
     # Longer lines, in pieces, are translated in parts; null: the longest of the training.
     max_source_pieces: int | None = None
     shortlist: str | None = None  # file of `transformer shortlist`: what a source piece may become
-    compile: bool = False  # of the decoder, by torch.compile; on a GPU with CUDA graphs
 
     def __post_init__(self) -> None:
         super().__post_init__()

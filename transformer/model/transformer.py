@@ -161,7 +161,11 @@ class Transformer(nn.Module):
         positions = self.positions(0, source.shape[1])
         embedded = self._embed(self.source_embedding, source, positions)
         padded = Padded(mask).with_bias(self.n_heads, embedded.dtype)
-        return DecoderState(self._encode(embedded, padded), padded)
+        memory = self._encode(embedded, padded)
+        if not torch.is_grad_enabled():
+            # Of a search, which reads them again at each token.
+            memory = [KeyValue(*(x.contiguous() for x in layer)) for layer in memory]
+        return DecoderState(memory, padded)
 
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """Logits [B * K, T, V] of the tokens that follow each of `tokens` [B * K, T].

@@ -126,7 +126,7 @@ class Beam:
         return self.live.tokens[:, :, -1].reshape(-1, 1)
 
     def advance(self, logits: Tensor) -> Tensor | None:
-        """Add a token by `logits` [B * K, V], which are changed.
+        """Add a token by `logits` [B * K, V].
 
         The rows [B', K'] of the model's state to go on with, those of the live hypotheses; None
         where they are the same. Sentences that have left are in `results`.
@@ -148,14 +148,13 @@ class Beam:
         """Give the live hypotheses a token more: the continuations that are kept."""
         live = self.live
         B, K = live.scores.shape
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        normalisers = logits.logsumexp(dim=1).view(B, K)
-        table = logits.view(B, K, -1)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        table = logits.log_softmax(dim=1, dtype=dtype).view(B, K, -1)
         self.rules.restrict(table, live.tokens)
-        offsets = live.log_probabilities - normalisers
-        chosen = self.selection.choose(Candidates(table, offsets), self.config.beam_size)
+        candidates = Candidates(table, live.log_probabilities)
+        chosen = self.selection.choose(candidates, self.config.beam_size)
         places = chosen.parents * table.size(2) + chosen.tokens
-        steps = table.flatten(1).gather(1, places) - normalisers.gather(1, chosen.parents)
+        steps = table.flatten(1).gather(1, places)
         self.rules.follow(chosen.parents, chosen.tokens)
         parents = chosen.parents.unsqueeze(2)
         tokens = torch.cat(

@@ -82,10 +82,10 @@ class Constrained:
         kept = [token for token in phrases.tokens if fits[token]]
         places = torch.tensor([*kept, self.eos_id], device=logits.device)
         values = logits[places]
-        if not fits[JOINING]:
-            logits.masked_fill_(self.joins, -math.inf)
-        if not fits[SEPARATE]:
-            logits.masked_fill_(~self.joins, -math.inf)
+        if not (fits[JOINING] or fits[SEPARATE]):
+            logits.fill_(-math.inf)
+        elif not (fits[JOINING] and fits[SEPARATE]):
+            logits.masked_fill_(self.joins ^ fits[JOINING], -math.inf)
         logits[torch.tensor(phrases.tokens, device=logits.device)] = -math.inf
         logits[places] = values
 

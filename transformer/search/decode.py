@@ -9,6 +9,8 @@ from torch import Tensor
 from transformer.config import SearchConfig, SearchMethod
 from transformer.errors import require
 from transformer.search.beam import beam_search
+from transformer.search.constraints import Constrained
+from transformer.search.exclusion import Excluded
 from transformer.search.hypothesis import Hypothesis
 from transformer.search.protocol import Model, SpecialIds, State, Task, Vocabulary
 from transformer.search.rules import Rule, Rules, Shortest, Unrepeated, Unwritten
@@ -43,8 +45,6 @@ def search(
         rules.append(Unrepeated(config.no_repeat_ngram))
     if any(task.exclude for task in tasks):
         assert vocabulary is not None
-        from transformer.search.exclusion import Excluded
-
         rules.append(Excluded(tasks, special, vocabulary, device))
     selection: Selection = Best()
     if config.groups > 1:
@@ -55,9 +55,7 @@ def search(
             config.groups == 1,
             f"search.groups={config.groups} does not go with phrases that must occur; set it to 1",
         )
-        from transformer.search.constraints import Constrained
-
-        constrained = Constrained(tasks, special, vocabulary, config.beam_size, device)
+        constrained = Constrained(tasks, special, vocabulary, config.width, device)
         rules.append(constrained)
         selection = constrained
     together = Rules(rules, tasks, device)

@@ -168,7 +168,7 @@ class Excluded:
 
     def _stack(self, automata: Iterable[Automaton], device: torch.device) -> None:
         """Put the states of all `automata` into one table, one after the other."""
-        moves = [np.array([(-1, 0, 0)])[:0]]
+        moves = [np.zeros((0, 3), np.int64)]
         banned: list[list[int]] = []
         completing: list[list[int]] = []
         pending: list[bool] = []

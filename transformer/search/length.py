@@ -25,8 +25,3 @@ def normalised(log_probability: Number, length: Number | int, config: SearchConf
             return log_probability + config.length_penalty * length
         case LengthNormalization.none:
             return log_probability
-
-
-def normaliser(length: int, config: SearchConfig) -> float:
-    """Temporary."""
-    return -1 / normalised(-1.0, length, config)

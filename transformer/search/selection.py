@@ -9,14 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK = 64  # tokens of which only the best is looked at first
+LARGE = 2**16  # values of a table from which blocks are faster
 
 
 @dataclass(frozen=True)
 class Candidates:
     """All continuations of the K live hypotheses of B sentences.
 
-    The log-probability of a hypothesis with one more token is its `offset` and that token's logit:
-    the offset is the log-probability so far less the logarithm of the sum of exponentials.
+    The log-probability of a hypothesis with one more token is its `offset`, that of all tokens so
+    far, and the logit of that token, which is normalised: its log-probability.
     """
 
     logits: Tensor  # [B, K, V]; -inf: may not follow
@@ -107,11 +108,9 @@ def top(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
     On the CPU by blocks of columns: the greatest values lie in the blocks of greatest maxima.
     """
-    if n == 1:
-        return rows.max(dim=1, keepdim=True)
     N, V = rows.shape
     n_blocks = V // BLOCK
-    if rows.device.type != "cpu" or n_blocks < 2 * n:
+    if rows.device.type != "cpu" or n_blocks < 2 * n or N * V < LARGE:
         return rows.topk(n)
     maxima = rows[:, : n_blocks * BLOCK].unflatten(1, (n_blocks, BLOCK)).amax(2)  # type: ignore[no-untyped-call]
     firsts = maxima.topk(n, sorted=False).indices * BLOCK  # [N, n]

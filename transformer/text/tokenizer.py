@@ -65,6 +65,11 @@ class Tokenizer:
         # Pieces for single bytes can spell a line end, which would shift all lines after it.
         return [text.translate(_LINE_ENDS) for text in texts]
 
+    def ids(self, pieces: Sequence[str]) -> list[int]:
+        """The ids of `pieces`, as `pieces` gives them."""
+        found: list[int] = self._processor.piece_to_id(list(pieces))
+        return found
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as SentencePiece writes them, with its mark of a space."""
         return [self._processor.id_to_piece(id_) for id_ in ids]

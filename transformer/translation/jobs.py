@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from transformer.config import Protected, SearchConfig
 from transformer.errors import require
@@ -57,7 +58,6 @@ class Planner:
         self.language = language  # of the target
         self.options = options
         self.target = TargetVocabulary(tokenizers.target, spaces=has_spaces(language))
-        self.stand_ins = StandIns(tokenizers.source, self.target)
 
     def lines(self, requests: Sequence[Request], config: SearchConfig, first: int) -> list[Line]:
         """The `requests` with their jobs; the first of them is line number `first` of all.
@@ -74,12 +74,18 @@ class Planner:
         pieces = iter(self.tokenizers.source.encode([part for line in parts for part in line]))
         lines = []
         for i, request in enumerate(requests):
+            demanded = by_part(parts[i], spans[i])
             jobs = [
-                self._job(request, j, part, spans[i], next(pieces), config, first + i)
+                self._job(request, j, part, demanded[j], next(pieces), config, first + i)
                 for j, part in enumerate(parts[i])
             ]
             lines.append(Line(request, jobs, parts[i], spans[i]))
         return lines
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """What may stand for protected text."""
+        return StandIns(self.tokenizers.source, self.target)
 
     def _split(self, texts: Sequence[str]) -> list[list[str]]:
         """Each line in parts that are short enough; a blank one has none."""
@@ -112,7 +118,7 @@ class Planner:
         request: Request,
         part: int,
         text: str,
-        spans: Sequence[Span],
+        stand_ins: Sequence[str],
         source: list[int],
         config: SearchConfig,
         number: int,
@@ -121,7 +127,7 @@ class Planner:
         phrases = [] if part else [*request.include]
         if self.options.terminology is not None:
             phrases += self.options.terminology.terms_in(text)
-        phrases += [span.stand_in for span in spans if span.stand_in in text]
+        phrases += stand_ins
         include = [phrase_of(phrase, self.target) for phrase in phrases]
         prefix, after = prefix_of("" if part else request.prefix, self.target)
         least = len(prefix) + sum(map(len, include)) + 2
@@ -170,3 +176,17 @@ class Planner:
             whole = " ".join(line.parts)
             outputs = [restored(output, whole, line.spans) for output in outputs]
         return Translation(source=source, outputs=outputs)
+
+
+def by_part(parts: Sequence[str], spans: Sequence[Span]) -> list[list[str]]:
+    """The stand-ins that each of the `parts` of a line holds, each span in one of them."""
+    found: list[list[str]] = [[] for _ in parts]
+    part, place = 0, 0
+    for span in spans:
+        while part < len(parts) and (at := parts[part].find(span.stand_in, place)) < 0:
+            part, place = part + 1, 0
+        if part == len(parts):
+            break
+        found[part].append(span.stand_in)
+        place = at + len(span.stand_in)
+    return found

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import accumulate, chain
 from typing import TypeVar
 
+from transformer.text.alignment import WORD
 from transformer.translation.alignment import Link
 from transformer.translation.protection import Span, restore
 from transformer.translation.request import Output
@@ -57,9 +58,11 @@ def restored(output: Output, source: str, spans: Sequence[Span]) -> Output:
 
 def _restored_words(text: str, spans: Sequence[Span]) -> list[range]:
     """What becomes of each word of `text`: an original may have several words."""
-    sizes = [len(restore(word, spans).split()) for word in text.split()]
-    ends = accumulate(sizes)
-    return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    begins = [match.start() for match in WORD.finditer(text)]
+    # A space that was put in beside a stand-in goes again, and two words become one.
+    ends = [len(restore(text[:end], spans).split()) for end in [*begins[1:], len(text)]]
+    firsts = [0, *ends]
+    return [range(min(first, end - 1), end) for first, end in zip(firsts, ends, strict=False)]
 
 
 def _words_before(texts: Sequence[str]) -> list[int]:

@@ -34,5 +34,5 @@ def choose(outputs: Sequence[Output], utility: Utility, language: str, n_best: i
         replace(output, score=score)
         for output, score in zip(candidates.values(), expected, strict=True)
     ]
-    scored.sort(key=lambda output: (-round(output.score, DECIMALS), -output.log_probability))
-    return scored[:n_best]
+    # The candidates come by log-probability, and sorting keeps the order of equal ones.
+    return sorted(scored, key=lambda output: -round(output.score, DECIMALS))[:n_best]

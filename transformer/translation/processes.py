@@ -10,11 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from logging.handlers import QueueHandler
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
-from multiprocessing.queues import SimpleQueue
-from queue import Empty
-from queue import SimpleQueue as ThreadQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 import torch
@@ -88,11 +86,8 @@ def _in_processes(settings: TranslateSettings, windows: Iterator[Window]) -> Tra
     context = get_context("spawn")
     # Nothing is ever sent: a process ends when the other end is closed, as it is when we die.
     alive, lifeline = context.Pipe(duplex=False)
-    numbers: SimpleQueue[int] = context.SimpleQueue()
-    for i in range(n):
-        numbers.put(i)
     level = logging.getLogger("transformer").level
-    executor = ProcessPoolExecutor(n, context, _begin, (choice, numbers, alive, level))
+    executor = ProcessPoolExecutor(n, context, _begin, (choice, alive, level))
     # Besides those in the queue, one is waited for on each side of it.
     tasks = Ahead(_submitted(executor, windows), n)
     try:
@@ -111,7 +106,6 @@ def _in_processes(settings: TranslateSettings, windows: Iterator[Window]) -> Tra
         lifeline.close()
         executor.shutdown(cancel_futures=True)
         alive.close()
-        numbers.close()
 
 
 Result = tuple[str, list[logging.LogRecord]]
@@ -129,14 +123,14 @@ def _submitted(
 
 # Of a process that was started here:
 _settings: list[TranslateSettings] = []
-_records: "ThreadQueue[logging.LogRecord]" = ThreadQueue()
+_records: "SimpleQueue[logging.LogRecord]" = SimpleQueue()
 
 
-def _begin(
-    choice: list[TranslateSettings], numbers: "SimpleQueue[int]", alive: Connection, level: int
-) -> None:
+def _begin(choice: list[TranslateSettings], alive: Connection, level: int) -> None:
+    """Prepare this process, started as one of a row, to which the list `choice` belongs."""
     Thread(target=_end_with, args=(alive,), daemon=True).start()
-    _settings.append(choice[numbers.get()])
+    number = int(current_process().name.rpartition("-")[2])  # counted on from process to process
+    _settings.append(choice[number % len(choice)])
     logging.getLogger().addHandler(QueueHandler(_records))
     logging.getLogger("transformer").setLevel(level)
 

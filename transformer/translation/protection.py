@@ -8,8 +8,11 @@ from functools import cache
 from transformer.config import Protected
 from transformer.text.tokenizer import UNK_ID, Tokenizer
 from transformer.translation.tasks import TargetVocabulary
-from transformer.translation.terminology import AFTER_WORD, BEFORE_WORD, UNSPACED, WORD
+from transformer.translation.terminology import UNSPACED
 
+# A letter or digit of a script with spaces.
+_WORD = rf"[^\W{UNSPACED}]"
+_BEFORE_WORD, _AFTER_WORD = rf"(?<!{_WORD})", rf"(?!{_WORD})"
 # RFC 3986's characters but parentheses, and the letters of scripts with spaces. The last one is
 # no punctuation of the sentence; a parenthesis belongs to it where it is closed.
 _IN_URL = rf"(?:[\w.~:/?#\[\]@!$&'*+,;=%-](?<![{UNSPACED}]))"
@@ -17,16 +20,16 @@ _END_OF_URL = rf"(?:[\w~/#$&*+=%@-](?<![{UNSPACED}]))"
 _IN_PARENTHESES = rf"\({_IN_URL}*+\)"
 _SEPARATOR = r"[.,:/'’٫٬\u00a0\u202f]"
 _PATTERNS = {  # in the order in which those that begin at one place are tried
-    Protected.urls: rf"{BEFORE_WORD}(?i:https?://|ftp://|www\.)"
+    Protected.urls: rf"{_BEFORE_WORD}(?i:https?://|ftp://|www\.)"
     rf"(?:{_IN_URL}|{_IN_PARENTHESES})*(?:{_END_OF_URL}|{_IN_PARENTHESES})",
     Protected.emails: r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)++",
     Protected.tags: r"</?[A-Za-z](?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*+>|<!--[^<>]*-->",
     Protected.variables: r"\$?\{[^\W\d][\w.:!-]*+\}|\$?\{\d*+\}|%\(\w++\)[a-z]"
     r"|%(?:\d++\$)?[sdifgx](?!\w)",
     Protected.numbers: rf"(?:(?<!\w)(?<![)\]%])[+−±-])?"
-    rf"(?<!\d{_SEPARATOR}){BEFORE_WORD}"
+    rf"(?<!\d{_SEPARATOR}){_BEFORE_WORD}"
     r"(?:\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d++)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
-    rf"|\d++(?:{_SEPARATOR}\d++)*+){AFTER_WORD}(?:[\u00a0\u202f ]?[%‰](?!\w))?",
+    rf"|\d++(?:{_SEPARATOR}\d++)*+){_AFTER_WORD}(?:[\u00a0\u202f ]?[%‰](?!\w))?",
 }
 
 # Short, and likely to be pieces; no other is a part of one.
@@ -161,7 +164,7 @@ def _replace(
         span = Span(stand_in, found[0])
         if stand_in != found[0] and not stand_ins.is_symbol(stand_in):
             before = "" if _PARTING.match(text[-1:]) else text[-1:]
-            joined = end in starts or re.match(WORD, source[end:]) is not None
+            joined = end in starts or re.match(_WORD, source[end:]) is not None
             span = Span(stand_in, found[0], before, joined)
         text += (" " if span.before else "") + stand_in + (" " if span.joined else "")
         spans.append(span)
@@ -187,11 +190,11 @@ def restore(text: str, spans: Sequence[Span]) -> str:
 def _shape_in(text: str, span: Span) -> str | None:
     """A pattern of the strictest kind by which the stand-in is in `text`."""
     core = re.escape(span.stand_in)
-    word = rf"{BEFORE_WORD}{core}{AFTER_WORD}"
+    word = rf"{_BEFORE_WORD}{core}{_AFTER_WORD}"
     number = rf"(?<!\d{_SEPARATOR}){word}(?!{_SEPARATOR}\d)"
-    shapes = (number, word, rf"{BEFORE_WORD}{core}", core)
+    shapes = (number, word, rf"{_BEFORE_WORD}{core}", core)
     shape = next((shape for shape in shapes if re.search(shape, text)), None)
     if shape is None:
         return None
-    space = " ?" if re.match(WORD, span.before) else f"(?:(?<={re.escape(span.before)}) )?"
+    space = " ?" if re.match(_WORD, span.before) else f"(?:(?<={re.escape(span.before)}) )?"
     return (space if span.before else "") + shape + (" ?" if span.joined else "")

@@ -115,7 +115,7 @@ class Part:
         """The record of a part that is as long as it says."""
         try:
             record = from_mapping(Record, json.loads(self._note.read_bytes()))
-        except (OSError, ValueError, InputError):
+        except (OSError, ValueError, TypeError, InputError):
             return None
         return record if record.size <= os.fstat(self._stream.fileno()).st_size else None
 

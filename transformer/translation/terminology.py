@@ -25,10 +25,9 @@ _MARKS = "".join(
     if unicodedata.category(char).startswith("M") and not re.match(f"[{UNSPACED}]", char)
 )
 # A letter or digit of a word, in scripts with spaces; marks, such as vowel signs, belong to it.
-WORD = rf"(?:[^\W{UNSPACED}]|[{_MARKS}])"
-BEFORE_WORD, AFTER_WORD = rf"(?<!{WORD})", rf"(?!{WORD})"
+_WORD = rf"(?:[^\W{UNSPACED}]|[{_MARKS}])"
 
-_ATOM = re.compile(rf"{WORD}+|\s+|.", re.DOTALL)
+_ATOM = re.compile(rf"{_WORD}+|\s+|.", re.DOTALL)
 
 
 class Terminology:

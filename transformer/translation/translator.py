@@ -1,7 +1,7 @@
 """Lines to lines: sort, batch, search, restore the order."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -37,14 +37,6 @@ from transformer.translation.terminology import read_terminology
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
 SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found for a job."""
-
-    hypotheses: list[Hypothesis]
-    outputs: list[Output]
 
 
 class Translator:
@@ -146,14 +138,9 @@ class Translator:
         if alignment or attention:
             texts = [part for line in lines for part in line.parts]
             self._align(texts, jobs, found, config, alignment=alignment, attention=attention)
-        if config.mbr is not None:
-            language = self.settings.data.target
-            for each in found:
-                each.outputs[:] = choose(each.outputs, config.mbr, language, config.n_best)
         remaining = iter(found)
         return [
-            self.planner.translation(line, [next(remaining).outputs for _ in line.jobs])
-            for line in lines
+            self.planner.translation(line, [next(remaining) for _ in line.jobs]) for line in lines
         ]
 
     def score(
@@ -178,19 +165,25 @@ class Translator:
     ) -> AttendingModel[Any]:
         return combined(self.members, self.ensemble, attention, subvocabulary)
 
-    def _find(self, jobs: Sequence[Job], config: SearchConfig) -> list[Found]:
+    def _find(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Output]]:
         """What the search finds for each of `jobs`, in order."""
-        if config.mbr is not None:
-            config = replace(config, n_best=config.width)
-        found: dict[int, Found] = {}
+        within = config if config.mbr is None else replace(config, n_best=config.width)
+        found: dict[int, list[Output]] = {}
         for rows in plan([len(job.source) for job in jobs], config):
-            batch = self._search([jobs[row] for row in rows], config)
+            batch = self.search_jobs([jobs[row] for row in rows], within)
             for row, hypotheses in zip(rows, batch, strict=True):
-                found[row] = Found(hypotheses, self.planner.outputs(hypotheses))
+                found[row] = self._outputs(hypotheses, config)
         return [found[row] for row in range(len(jobs))]
 
-    def _search(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
-        """The hypotheses of a batch."""
+    def _outputs(self, hypotheses: Sequence[Hypothesis], config: SearchConfig) -> list[Output]:
+        """The `hypotheses` as text; of MBR, those that it chooses."""
+        outputs = self.planner.outputs(hypotheses)
+        if config.mbr is None:
+            return outputs
+        return choose(outputs, config.mbr, self.settings.data.target, config.n_best)
+
+    def search_jobs(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
+        """The hypotheses of each of `jobs`, which are one batch."""
         sources, tasks = [job.source for job in jobs], [job.task for job in jobs]
         vocabulary, subvocabulary = self.planner.target.vocabulary, None
         if self.shortlist is not None:
@@ -212,29 +205,33 @@ class Translator:
         self,
         texts: Sequence[str],
         jobs: Sequence[Job],
-        found: Sequence[Found],
+        found: list[list[Output]],
         config: SearchConfig,
         *,
         alignment: bool,
         attention: bool,
     ) -> None:
         """Add what is wanted to the outputs `found` for `jobs`, whose sources are `texts`."""
-        pairs = [(i, hypothesis) for i, each in enumerate(found) for hypothesis in each.hypotheses]
-        written = [hypothesis.tokens for _, hypothesis in pairs]
-        targets = [[*each.tokens] + [EOS_ID] * each.finished for _, each in pairs]
+        target = self.tokenizers.target
+        outputs = [(i, output) for i, row in enumerate(found) for output in row]
+        written = [target.ids(output.tokens) for _, output in outputs]
+        labels = [
+            [*ids] + [EOS_ID] * output.finished
+            for ids, (_, output) in zip(written, outputs, strict=True)
+        ]
+        sources = [jobs[i].source for i, _ in outputs]
         scored = self._scorer(config).score_tokens(
-            [jobs[i].source for i, _ in pairs], targets, config.batch_tokens, attend=True
+            sources, labels, config.batch_tokens, attend=True
         )
         source_starts = list(word_starts(self.tokenizers.source.model, texts))
-        target_starts = written_word_starts(self.tokenizers.target.model, written)
-        looks = zip(pairs, scored, target_starts, strict=True)
-        for (i, _), each, starts in looks:
+        target_starts = written_word_starts(target.model, written)
+        for row in found:
+            row.clear()
+        for (i, output), each, starts in zip(outputs, scored, target_starts, strict=True):
             assert each.attention is not None
-            outputs = found[i].outputs
-            output = outputs.pop(0)
             links = word_links(each.attention, source_starts[i], starts) if alignment else None
             shown = each.attention.tolist() if attention else None
-            outputs.append(replace(output, alignment=links, attention=shown))
+            found[i].append(replace(output, alignment=links, attention=shown))
 
 
 def options_of(settings: RequestSettings, longest: int) -> Options:
