@@ -261,7 +261,7 @@ def test_a_phrase_that_begins_with_no_space_counts_after_anything() -> None:
 
 
 def constrained(tasks: Sequence[Task], pieces: Sequence[str] = PIECES) -> Constrained:
-    return Constrained(tasks, SPECIAL, Vocabulary(pieces), 1, CPU)
+    return Constrained(tasks, SPECIAL, Vocabulary(pieces), CPU)
 
 
 @pytest.mark.parametrize(

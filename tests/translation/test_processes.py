@@ -150,14 +150,20 @@ def test_processes_end_with_the_first_whatever_ends_it(
     command += [f"output={tmp_path / 'out'}", "processes=2", "device=cpu"]
     command += ["search=greedy", "search.max_length=2"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "transformer", *command], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "transformer", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     note = tmp_path / ".out.part.json"
     try:
         wait_for(lambda: note.exists() or process.poll() is not None)
         below = descendants(process.pid)
         assert len(below) >= 2
-        process.send_signal(number)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as Ctrl-C does
+        else:
+            process.send_signal(number)
         _, error = process.communicate(timeout=60)
     finally:
         process.kill()

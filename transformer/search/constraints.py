@@ -48,7 +48,6 @@ class Constrained:
         tasks: Sequence[Task],
         special: SpecialIds,
         vocabulary: Vocabulary,
-        beam_size: int,  # noqa: ARG002
         device: torch.device,
     ) -> None:
         spelled = spelling(tuple(vocabulary.pieces), special)
@@ -142,7 +141,7 @@ class Constrained:
         if len(rows) < len(logits):
             logits = logits[rows]
         # Of two, `top` finds the best sooner than of one.
-        best = top(logits.flatten(0, 1), 2)[1][:, 0].view(len(rows), -1)
+        best = top(logits.flatten(0, 1), 1)[1].view(len(rows), -1)
         plain = torch.stack((chosen.parents[rows], chosen.tokens[rows]), dim=2)
         pools = []
         for (_, each), pairs, row in zip(self._asked(), plain.tolist(), best.tolist(), strict=True):

@@ -55,7 +55,7 @@ def search(
             config.groups == 1,
             f"search.groups={config.groups} does not go with phrases that must occur; set it to 1",
         )
-        constrained = Constrained(tasks, special, vocabulary, config.width, device)
+        constrained = Constrained(tasks, special, vocabulary, device)
         rules.append(constrained)
         selection = constrained
     together = Rules(rules, tasks, device)
