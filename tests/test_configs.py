@@ -26,8 +26,10 @@ COMPLETION = {
     "data/files": ["data.source=en", "data.target=de", "data.train=a", "data.valid=b"],
     "data/hub": ["data.source=en", "data.target=de", "data.path=a"],
     "translate": ["checkpoint=a"],
+    "score": ["checkpoint=a", "source=b", "target=c"],
     "evaluate": ["checkpoint=a"],
     "average": ["checkpoint=a", "output=b"],
+    "shortlist": ["checkpoint=a", "output=b"],
 }
 
 
@@ -156,7 +158,8 @@ def test_every_config_class_is_part_of_a_command() -> None:
     def within(cls: Any) -> set[Any]:
         kinds = DATA_CLASSES.values() if cls is DataConfig else ()
         inner = [hint for hint in get_type_hints(cls).values() if is_dataclass(hint)]
-        return {cls}.union(*(within(each) for each in [*inner, *kinds]))
+        bases = [base for base in cls.__mro__ if is_dataclass(base)]
+        return set(bases).union(*(within(each) for each in [*inner, *kinds]))
 
     reached = set().union(*(within(command.settings) for command in COMMANDS.values()))
     assert set(config_classes()) == reached
