@@ -4,15 +4,22 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
 
 from transformer.config import Precision
 from transformer.device import (
+    EXACT,
+    _error,
     autocast,
     choose_device,
     choose_precision,
+    is_amd,
+    is_exact,
     require_compiler,
     set_threads,
 )
@@ -102,6 +109,116 @@ def test_only_tf32_lets_matrix_products_round() -> None:
     for precision in (Precision.fp32, Precision.bf16, Precision.fp16):
         choose_precision(precision, GPU)
         assert torch.get_float32_matmul_precision() == "highest"
+
+
+def pretend_processor(
+    monkeypatch: pytest.MonkeyPatch, *, vendor: str, exact: bool = True, n_gpus: int = 0
+) -> list[str]:
+    """The permissions that are tried, on a processor whose vendor and arithmetic are made up."""
+    tried: list[str] = []
+
+    def is_exact(permission: str) -> bool:
+        tried.append(permission)
+        return exact
+
+    told = f"processor : 0\nvendor_id : {vendor}\nmodel name : unknown\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: told)
+    monkeypatch.setattr("transformer.device.is_exact", is_exact)
+    pretend(monkeypatch, n_gpus)
+    return tried
+
+
+@pytest.mark.parametrize("precision", [Precision.auto, Precision.fp32, Precision.bf16])
+def test_products_may_take_the_other_library_on_amds_processors(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    tried = pretend_processor(monkeypatch, vendor="AuthenticAMD")
+    choose_precision(precision, CPU)
+    assert torch.get_float32_matmul_precision() == "medium"
+    assert tried == ["medium"]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "exact", "n_gpus", "device"),
+    [
+        ("GenuineIntel", True, 0, CPU),
+        ("AuthenticAMD", False, 0, CPU),
+        ("AuthenticAMD", True, 1, CPU),
+        ("AuthenticAMD", True, 1, GPU),
+        ("GenuineIntel", True, 1, GPU),
+    ],
+)
+def test_nothing_may_round_on_any_other_machine(
+    monkeypatch: pytest.MonkeyPatch, vendor: str, exact: bool, n_gpus: int, device: torch.device
+) -> None:
+    tried = pretend_processor(monkeypatch, vendor=vendor, exact=exact, n_gpus=n_gpus)
+    torch.set_float32_matmul_precision("medium")
+    choose_precision(Precision.fp32, device)
+    assert torch.get_float32_matmul_precision() == "highest"
+    # Trying permits it for a moment, to all threads.
+    assert tried == ([] if exact else ["medium"])
+
+
+def test_without_linuxs_files_the_processor_is_not_amds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert not is_amd()
+
+
+@pytest.mark.parametrize("before", ["highest", "high", "medium"])
+def test_trying_leaves_the_permission_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    permitted: list[str] = []
+
+    def error(rows: int, columns: int) -> float:
+        permitted.append(torch.get_float32_matmul_precision())
+        raise RuntimeError(f"{rows} and {columns} do not fit")
+
+    torch.set_float32_matmul_precision(before)
+    assert is_exact.__wrapped__("highest")
+    assert torch.get_float32_matmul_precision() == before
+    monkeypatch.setattr("transformer.device._error", error)
+    with pytest.raises(RuntimeError):
+        is_exact.__wrapped__("medium")
+    assert permitted == ["medium"]
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_threads_try_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def error(rows: int, columns: int) -> float:
+        sleep(1e-3 * (1 + rows % 3 + columns % 2))
+        return 0 if torch.get_float32_matmul_precision() == "highest" else 1
+
+    monkeypatch.setattr("transformer.device._error", error)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(is_exact.__wrapped__, ["medium", "highest"] * 4))
+    assert found == [False, True] * 4
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_products_that_round_to_bf16_are_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _error(5, 256) < EXACT
+    product = torch.Tensor.__matmul__
+
+    def rounding(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if x.dtype is torch.float64:
+            return product(x, y)
+        return product(x.bfloat16().float(), y.bfloat16().float())
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", rounding)
+    assert _error(5, 256) > 100 * EXACT
+
+
+def test_what_is_tried_is_single_precision_whatever_the_default() -> None:
+    single = _error(5, 256)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert _error(5, 256) == single > 0
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import torch
 
@@ -15,6 +16,7 @@ from transformer.errors import InputError, require
 logger = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
+TRYING = Lock()  # the permission to round is of all threads
 EXACT = 1e-5  # of sums of 256 products: fp32 stays below it, bf16 errs by 1e-2
 AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
@@ -66,10 +68,12 @@ def _permission(precision: Precision, device: torch.device) -> str:
 
     On AMD's processors torch's default library leaves half of the speed unused. The permission to
     round to bf16 makes torch take another one, which has no such kernels there and rounds nothing.
+    A GPU would round: where there is one, nothing is permitted for the CPU's sake.
     """
     if precision is Precision.tf32:
         return "high"
-    return "medium" if device.type == "cpu" and is_amd() and is_exact("medium") else "highest"
+    is_alone = device.type == "cpu" and not torch.cuda.is_available()
+    return "medium" if is_alone and is_amd() and is_exact("medium") else "highest"
 
 
 def is_amd() -> bool:
@@ -86,21 +90,23 @@ def is_exact(permission: str) -> bool:
 
     Tried on the shapes of short and of long batches, with gradients' transposed factors.
     """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(permission)
-    try:
-        return all(
-            _error(rows, columns) < EXACT for rows in (1, 5, 64, 1024) for columns in (256, 1000)
-        )
-    finally:
-        torch.set_float32_matmul_precision(before)
+    shapes = [(rows, columns) for rows in (1, 5, 64, 1024) for columns in (256, 1000)]
+    with TRYING:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision(permission)
+        try:
+            return all(_error(rows, columns) < EXACT for rows, columns in shapes)
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def _error(rows: int, columns: int) -> float:
     """The largest error of a product, relative to the root of the mean square of all of it."""
     generator = torch.Generator().manual_seed(1)
-    x = torch.randn(rows, 256, generator=generator)
-    weight = torch.randn(columns, 256, generator=generator)
+    x, weight = (
+        torch.randn(n, 256, generator=generator, dtype=torch.float32, device="cpu")
+        for n in (rows, columns)
+    )
     exact = x.double() @ weight.double().T
     found = torch.stack([x @ weight.T, (weight @ x.T).T]).double()
     return float((found - exact).abs().max() / exact.square().mean().sqrt())

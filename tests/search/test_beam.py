@@ -320,3 +320,51 @@ def test_a_model_that_gives_no_probability_is_an_error() -> None:
 
 def test_no_sentence_gives_no_hypotheses() -> None:
     assert find(TableModel(), [], [], SearchConfig()) == []
+
+
+@settings(deadline=None)
+@given(SOURCES, st.sampled_from([2, 3]), st.integers(1, 3), st.sampled_from([0.0, 0.5, 50.0]))
+def test_groups_give_whole_outputs_each_once_and_do_not_depend_on_neighbours(
+    sources: list[int], groups: int, size: int, diversity: float
+) -> None:
+    config = SearchConfig(
+        beam_size=groups * size, n_best=groups * size, groups=groups, diversity=diversity
+    )
+    together = find(TableModel(), sources, [7] * len(sources), config)
+    for source, hypotheses in zip(sources, together, strict=True):
+        assert all(h.finished or len(h.tokens) == 7 for h in hypotheses)
+        assert len({(*h.tokens, h.finished) for h in hypotheses}) == len(hypotheses)
+        assert find(TableModel(), [source], [7], config) == [hypotheses]
+
+
+@settings(deadline=None)
+@given(SOURCES, st.integers(2, 3), st.integers(1, 3))
+def test_groups_that_cost_each_other_nothing_are_one_smaller_beam(
+    sources: list[int], groups: int, size: int
+) -> None:
+    config = SearchConfig(beam_size=groups * size, n_best=size, groups=groups, diversity=0)
+    one = SearchConfig(beam_size=size, n_best=size)
+    limits = [7] * len(sources)
+    found = find(TableModel(), sources, limits, config)
+    for hypotheses, expected in zip(found, find(TableModel(), sources, limits, one), strict=True):
+        assert hypotheses == expected
+
+
+def test_the_first_group_is_a_beam_of_its_own_and_others_differ_from_it() -> None:
+    config = SearchConfig(beam_size=4, n_best=4, groups=4, diversity=50)
+    for source in range(10):
+        (hypotheses,) = find(TableModel(), [source], [6], config)
+        ((greedy,),) = find(TableModel(), [source], [6], SearchConfig(beam_size=1))
+        assert greedy in hypotheses
+        assert len({(*h.tokens, EOS)[0] for h in hypotheses}) == 4
+
+
+def test_a_model_that_breaks_later_is_an_error_although_something_is_finished() -> None:
+    class BreakingModel(TableModel):
+        def log_probabilities(self, source: int, prefix: Tokens) -> list[float]:
+            broken = [math.nan] * 6
+            return broken if len(prefix) == 2 else super().log_probabilities(source, prefix)
+
+    table = {(): {EOS: 0.4, A: 0.6}, (A,): {A: 0.9, EOS: 0.1}}
+    with pytest.raises(FloatingPointError, match="NaN"):
+        find(BreakingModel(table), [0], [5], SearchConfig(beam_size=2, n_best=2))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from transformer.config import LengthNormalization, SamplingConfig, SearchConfig, SearchMethod
+from transformer.errors import InputError
 from transformer.search.hypothesis import Hypothesis
 from transformer.search.length import normalised
 from transformer.search.protocol import SpecialIds, Task
@@ -290,7 +291,7 @@ def test_scores_are_the_models_own_whatever_is_drawn_from(
             assert hypothesis.score == pytest.approx(score, abs=1e-10)
 
 
-@given(SOURCES, st.sampled_from([{"top_k": 1}, {"temperature": 1e-3}, {"temperature": 5e-324}]))
+@given(SOURCES, st.sampled_from([{"top_k": 1}, {"temperature": 1e-9}, {"temperature": 5e-324}]))
 def test_one_token_left_and_no_temperature_are_greedy_search(
     sources: list[int], limits: dict[str, float]
 ) -> None:
@@ -382,12 +383,32 @@ def test_places_of_samples_that_are_done_are_given_up() -> None:
     assert model.n_rows == [1, growing, growing, growing, growing]
 
 
-def test_a_sample_ends_where_the_rules_leave_nothing() -> None:
-    model = TableModel()
-    config = settings_of(2)
-    config.normalization = LengthNormalization.plain
-    (samples,) = draw_all(model, [0], config, unwritten=range(6))
-    assert [(h.tokens, h.finished, h.log_probability) for h in samples] == [([], False, 0)] * 2
+class DeadEnd(Unwritten):
+    """Nothing follows B."""
+
+    def restrict(self, logits: Tensor, tokens: Tensor) -> None:
+        super().restrict(logits, tokens)
+        logits[tokens[:, :, -1] == B] = -math.inf
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_just_the_samples_that_the_rules_leave_no_token_are_left_out(
+    source: int, limit: int
+) -> None:
+    config = settings_of(20)
+    (everything,) = draw_all(TableModel(), [source], config, limits=[limit])
+    left = [h for h in everything if B not in h.tokens[: limit - 1]]
+    rules = [DeadEnd(PAD, BOS)]
+    tasks = [Task(longest=limit)]
+    if left:
+        assert sample(TableModel(), torch.tensor([[source]]), tasks, config, SPECIAL, rules) == [
+            left
+        ]
+
+
+def test_a_sentence_all_of_whose_samples_are_left_out_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="no output within the length limit"):
+        draw_all(TableModel(), [0], settings_of(2), unwritten=range(6))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -110,7 +110,8 @@ class SearchConfig:
     max_length: int | None = None  # pieces, EOS counted, whatever the source
     min_length_ratio: float = 0.0
     min_length: int = 0
-    no_repeat_ngram: int | None = None  # pieces: no sequence of so many occurs twice
+    # Pieces: no sequence of so many occurs twice, but by a piece of a phrase that must occur.
+    no_repeat_ngram: int | None = None
     allow_unknown: bool = True  # the piece for what the vocabulary lacks may be written
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     # Minimum Bayes risk: of the beam or the samples, what is most like the others; null: none.
@@ -125,7 +126,7 @@ class SearchConfig:
         for name, limit in (
             ("length_penalty", 10),
             ("coverage_penalty", 10),
-            ("diversity", math.inf),
+            ("diversity", 1000),
             ("max_length_ratio", 100),
             ("min_length_ratio", 100),
             ("min_length", math.inf),

@@ -13,7 +13,7 @@ from transformer.errors import InputError
 from transformer.search.hypothesis import Hypotheses, Hypothesis
 from transformer.search.length import normalised
 from transformer.search.protocol import AttendingModel, Model, SpecialIds, State, Task
-from transformer.search.rules import Rules
+from transformer.search.rules import NOTHING_LEFT, Rules
 from transformer.search.selection import Candidates, Chosen, Selection
 
 S = TypeVar("S", bound=State)
@@ -37,7 +37,8 @@ def beam_search(
     At each length, the continuations that `selection` chooses are kept, at most `beam_size` of a
     sentence; those that end in EOS compete as finished ones by score. A sentence ends when no live
     hypothesis can still displace a finished one, or at its task's greatest length; what is cut
-    there ranks behind all that is finished.
+    there ranks behind all that is finished, with groups behind what is finished in its own.
+    FloatingPointError where the model gives no probabilities, InputError where nothing is left.
     """
     state = model.start(source)
     coverage = Coverage(source != special.pad, config) if config.coverage_penalty else None
@@ -114,8 +115,8 @@ class Beam:
         bos = torch.full((B, 1, 1), special.bos, device=device)
         certain = torch.zeros(B, 1, device=device)
         self.live = Hypotheses(bos, certain.unsqueeze(2), certain, certain)
-        # Of each group of each sentence, [B * groups, ...].
-        n = -(-config.n_best // config.groups)
+        # Of each group of each sentence, [B * groups, ...]. Groups may find the same outputs.
+        n = min(config.n_best, config.beam_size // config.groups)
         none = torch.full((B * config.groups, n), -math.inf, device=device)
         ends = torch.full((B * config.groups, n, 1), special.bos, device=device)
         self.finished = Hypotheses(ends, torch.zeros_like(none).unsqueeze(2), none, none)
@@ -208,14 +209,18 @@ class Beam:
         places = (
             numbers.unsqueeze(1) * groups + torch.arange(groups, device=numbers.device)
         ).flatten()
-        cut = self.live.of(numbers).in_groups(groups)
-        length = cut.tokens.size(2)
-        found = list(self.finished.of(places).filled_up(length, eos_id).beside(cut).read(eos_id))
+        length = self.live.tokens.size(2)
+        at_limit = self.limits[numbers].unsqueeze(1) < length
+        cut = self.live.of(numbers).only(at_limit).in_groups(groups)
+        finished = self.finished.of(places).filled_up(length, eos_id)
+        if finished.scores.isnan().any() or self.live.scores[numbers].isnan().any():
+            raise FloatingPointError("the model gives no token a probability: NaN")
+        found = list(finished.beside(cut.best(cut.scores.size(1))).read(eos_id))
         for i, number in enumerate(numbers.tolist()):
             parts = found[i * groups : (i + 1) * groups]
             hypotheses = parts[0] if groups == 1 else in_turn(parts)
             if not hypotheses:
-                raise _nothing_found(self.live.log_probabilities[number])
+                raise InputError(NOTHING_LEFT)
             self.results[self.sentences[number]] = hypotheses[: self.config.n_best]
 
     def _keep(self, sentences: Tensor) -> None:
@@ -238,13 +243,3 @@ def in_turn(groups: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
         for hypothesis in sorted(there, key=lambda h: (not h.finished, -h.score)):
             seen.setdefault((hypothesis.finished, tuple(hypothesis.tokens)), hypothesis)
     return list(seen.values())
-
-
-def _nothing_found(log_probabilities: Tensor) -> Exception:
-    """Why a sentence has no hypothesis."""
-    if log_probabilities.isnan().any():
-        return FloatingPointError("the model gives no token a probability: NaN")
-    return InputError(
-        "no output within the length limit keeps to all that is asked of it: prefix, phrases and "
-        "settings of the search"
-    )

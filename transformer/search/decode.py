@@ -42,7 +42,7 @@ def search(
         Shortest(tasks, special.eos, device),
     ]
     if config.no_repeat_ngram is not None:
-        rules.append(Unrepeated(config.no_repeat_ngram))
+        rules.append(Unrepeated(config.no_repeat_ngram, tasks, device))
     if any(task.exclude for task in tasks):
         assert vocabulary is not None
         rules.append(Excluded(tasks, special, vocabulary, device))
@@ -58,7 +58,7 @@ def search(
         constrained = Constrained(tasks, special, vocabulary, device)
         rules.append(constrained)
         selection = constrained
-    together = Rules(rules, tasks, device)
+    together = Rules(rules, tasks, special.eos, device)
     if config.method is SearchMethod.sampling:
         return sample(model, source, tasks, config, special, [together])
     return beam_search(model, source, tasks, config, special, together, selection)

@@ -88,7 +88,7 @@ class Automaton:
         return self._continued[rest]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def automaton(phrases: tuple[str, ...], spelled: Spelling) -> Automaton:
     """The automaton of some phrases, made once."""
     return Automaton(phrases, spelled)

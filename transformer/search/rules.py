@@ -10,6 +10,10 @@ from torch import Tensor
 from transformer.search.protocol import Task
 
 NOTHING = -1  # where no token is prescribed
+NOTHING_LEFT = (
+    "no output within the length limit keeps to all that is asked of it: prefix, phrases and "
+    "settings of the search"
+)
 
 
 class Rule(Protocol):
@@ -32,10 +36,16 @@ class Rule(Protocol):
 
 
 class Rules:
-    """Several rules, and what each sentence must begin with, which goes before them all."""
+    """Several rules, and what each sentence must begin with, which goes before them all.
 
-    def __init__(self, rules: Sequence[Rule], tasks: Sequence[Task], device: torch.device) -> None:
+    Of what may follow a prefix, the rules choose; where they leave none, any may, but not EOS.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], tasks: Sequence[Task], eos_id: int, device: torch.device
+    ) -> None:
         self.rules = rules
+        self.eos_id = eos_id
         longest = max((len(task.prefix) for task in tasks), default=0)
         prefixes = [[*task.prefix] + [NOTHING] * (longest - len(task.prefix)) for task in tasks]
         self.prefixes = torch.tensor(prefixes, device=device).view(len(tasks), longest)
@@ -50,11 +60,18 @@ class Rules:
             forced = self.prefixes[:, length].clamp(min=0)[:, None, None]
             forced = forced.expand(-1, logits.size(1), -1)  # [B, K, 1]
             values = logits.gather(2, forced)
+        begun = {
+            sentence: logits[sentence].masked_fill(~mask.to(logits.device), -math.inf)
+            for sentence, (end, mask) in enumerate(zip(self.ends, self.after, strict=True))
+            if end == length and mask is not None
+        }
         for rule in self.rules:
             rule.restrict(logits, tokens)
-        for sentence, (end, mask) in enumerate(zip(self.ends, self.after, strict=True)):
-            if end == length and mask is not None:
-                logits[sentence].masked_fill_(~mask.to(logits.device), -math.inf)
+        for sentence, free in begun.items():
+            own = logits[sentence].masked_fill_(free == -math.inf, -math.inf)
+            free[:, self.eos_id] = -math.inf
+            none_left = own.amax(1, keepdim=True) == -math.inf
+            own.copy_(free.where(none_left, own))
         if forced is not None and values is not None:
             is_forced = (self.prefixes[:, length] != NOTHING)[:, None, None]
             logits.masked_fill_(is_forced, -math.inf)
@@ -115,10 +132,18 @@ class Shortest:
 
 
 class Unrepeated:
-    """No sequence of `n` tokens occurs twice (Paulus et al., 2018)."""
+    """No sequence of `n` tokens occurs twice (Paulus et al., 2018).
 
-    def __init__(self, n: int) -> None:
+    Only one that ends in a token of a phrase that must occur may: after a part of the phrase by
+    itself, the phrase could not be written any more.
+    """
+
+    def __init__(self, n: int, tasks: Sequence[Task], device: torch.device) -> None:
         self.n = n
+        free = [{token for phrase in task.include for token in phrase} for task in tasks]
+        most = max(map(len, free), default=0)
+        rows = [[*tokens] + [NOTHING] * (most - len(tokens)) for tokens in free]
+        self.free = torch.tensor(rows, device=device).view(len(tasks), most)
 
     def restrict(self, logits: Tensor, tokens: Tensor) -> None:
         """Set to -inf, in `logits` [B, K, V], what may not follow `tokens` [B, K, T]."""
@@ -129,6 +154,7 @@ class Unrepeated:
         last = written[:, :, written.size(2) - self.n + 1 :]
         again = (windows[..., :-1] == last.unsqueeze(2)).all(3)  # [B, K, W]
         repeated = windows[..., -1]
+        again &= ~(repeated.unsqueeze(3) == self.free[:, None, None]).any(3)
         values = logits.gather(2, repeated).masked_fill(again, -math.inf)
         logits.scatter_reduce_(2, repeated, values, "amin")
 
@@ -136,4 +162,5 @@ class Unrepeated:
         """Nothing: the tokens say it all."""
 
     def keep(self, sentences: Tensor) -> None:
-        """Nothing: the tokens say it all."""
+        """Forget all but the int64 `sentences`, which stay in order."""
+        self.free = self.free[sentences]

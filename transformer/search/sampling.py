@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transformer.config import SamplingConfig, SearchConfig
+from transformer.errors import InputError
 from transformer.search.hypothesis import Hypothesis
 from transformer.search.length import normalised
 from transformer.search.protocol import Model, SpecialIds, State, Task
-from transformer.search.rules import Rule
+from transformer.search.rules import NOTHING_LEFT, Rule
 
 S = TypeVar("S", bound=State)
 
@@ -35,10 +36,11 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """`config.width` samples of each row of `source` [B, S], in the order in which they are drawn.
 
-    A sample ends with EOS, or unfinished at its task's `longest`, or where the rules allow no
-    token. Log-probabilities are the model's own, whatever is drawn from. What is drawn depends on
-    the seed, the task's number, the number of the sample and the position alone: not on the batch,
-    nor on how many samples there are. FloatingPointError where the model gives no probabilities.
+    A sample ends with EOS, or unfinished at its task's `longest`; one that comes to where the rules
+    allow no token is left out. Log-probabilities are the model's own, whatever is drawn from. What
+    is drawn depends on the seed, the task's number, the number of the sample and the position
+    alone: not on the batch, nor on how many samples there are. FloatingPointError where the model
+    gives no probabilities, InputError where all samples of a sentence are left out.
     """
     if not tasks:
         return []
@@ -69,6 +71,7 @@ class Samples:
         self.tokens[:, :, 0] = special.bos
         self.log_probabilities = torch.zeros_like(self.uniforms)
         self.lengths = torch.zeros(n, width, dtype=torch.int64, device=device)  # EOS counted
+        self.is_lost = torch.zeros(n, width, dtype=torch.bool, device=device)  # no token allowed
         self.length = 0  # of what grows
         self.longest = torch.tensor([task.longest for task in tasks], device=device)  # [B]
         self.sentences = torch.arange(n, device=device)  # [B]
@@ -113,6 +116,7 @@ class Samples:
         where = self.sentences.unsqueeze(1), self.places
         uniform = self.uniforms[(*where, self.length)]
         tokens = draw(*kept(logits, self.config.sampling), uniform)
+        self.is_lost[where] |= self.growing & (tokens < 0)
         growing = self.growing & (tokens >= 0)
         tokens = tokens.where(growing, self.special.eos)
         scores = logits.expand(*tokens.shape, -1).gather(2, tokens.unsqueeze(2)).squeeze(2)
@@ -157,20 +161,24 @@ class Samples:
             rule.keep(sentences)
 
     def read(self) -> list[list[Hypothesis]]:
-        """All samples of each sentence."""
+        """The samples of each sentence, without the lost ones."""
+        if self.is_lost.all(1).any():
+            raise InputError(NOTHING_LEFT)
         tokens = self.tokens[:, :, 1 : self.length + 1].tolist()
         scores = self.log_probabilities[:, :, : self.length].tolist()
         return [
-            [self._read(*one) for one in zip(*samples, strict=True)]
-            for samples in zip(tokens, scores, self.lengths.tolist(), strict=True)
+            [self._read(*one) for *one, is_lost in zip(*samples, strict=True) if not is_lost]
+            for samples in zip(
+                tokens, scores, self.lengths.tolist(), self.is_lost.tolist(), strict=True
+            )
         ]
 
     def _read(self, tokens: list[int], scores: list[float], length: int) -> Hypothesis:
-        finished = length > 0 and tokens[length - 1] == self.special.eos
+        finished = tokens[length - 1] == self.special.eos
         log_probability = math.fsum(scores[:length])
         return Hypothesis(
             tokens=tokens[: length - finished],
-            score=normalised(log_probability, max(length, 1), self.config),
+            score=normalised(log_probability, length, self.config),
             log_probability=log_probability,
             finished=finished,
             token_log_probabilities=scores[:length],
