@@ -10,7 +10,7 @@ from transformer.config import ShortlistSettings
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[ShortlistSettings]:
     """What the command asks for; nothing is learnt."""
     found: list[ShortlistSettings] = []
-    monkeypatch.setattr("transformer.translation.make_shortlist", found.append)
+    monkeypatch.setattr("transformer.translation.shortlist.make_shortlist", found.append)
     return found
 
 

@@ -2,15 +2,26 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from transformer.checkpoint import Contents, link_checkpoint, model_weights, save_checkpoint
+from transformer.checkpoint import (
+    Checkpoint,
+    Contents,
+    find_checkpoint,
+    link_checkpoint,
+    model_weights,
+    save_checkpoint,
+)
 from transformer.config import (
+    EnsembleConfig,
     EvaluateSettings,
     FilesConfig,
     ModelConfig,
+    Protected,
     SearchConfig,
     TokenizerConfig,
     TrainSettings,
@@ -20,6 +31,7 @@ from transformer.evaluation import evaluate, evaluate_run
 from transformer.evaluation import run as run_module
 from transformer.metrics import score_corpus
 from transformer.model import Transformer
+from transformer.text.lexicon import Lexicon
 from transformer.text.tokenizer import PAD_ID, train_tokenizers
 from transformer.translation import Translator
 
@@ -148,3 +160,45 @@ def test_samples_come_from_the_whole_set(settings: TrainSettings) -> None:
     sources = [sample.splitlines()[0].split(maxsplit=1)[1] for sample in samples]
     assert sources == [PAIRS[0][0], PAIRS[6][0], PAIRS[12][0]]
     assert len(found.samples(100).split("\n\n")) == len(PAIRS)
+
+
+def test_all_that_is_asked_of_a_translation_holds_for_an_evaluation(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint(find_checkpoint(settings.run_dir))
+    tokenizers = checkpoint.tokenizers
+    common = np.arange(140, dtype=np.int32)
+    shortlist = tmp_path / "shortlist"
+    Lexicon(common, np.zeros((tokenizers.source.vocab_size, 1), np.int32)).save(
+        shortlist, tokenizers
+    )
+    (tmp_path / "terms.tsv").write_text("old\talt\n", encoding="utf-8")
+    plain = evaluate(EvaluateSettings(checkpoint=settings.run_dir, search=settings.search))
+    asked: list[dict[str, Any]] = [
+        {"terminology": str(tmp_path / "terms.tsv")},
+        {"exclude": [plain.translations[0].split()[0]]},
+        {"protect": [Protected.variables], "max_source_pieces": 3},
+        {"shortlist": str(shortlist)},
+    ]
+    for changes in asked:
+        wanted = EvaluateSettings(
+            checkpoint=[settings.run_dir] * 2,
+            ensemble=EnsembleConfig(weights=[1, 2]),
+            search=settings.search,
+            **changes,
+        )
+        translator = Translator.of(wanted)
+        found = evaluate(wanted)
+        sources = [source for source, _ in PAIRS]
+        expected = [each.text for each in translator.translate(sources, settings.search)]
+        assert found.translations == expected
+        assert found.translations != plain.translations, changes
+        assert found.system == f"{settings.run_dir}, {settings.run_dir}"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"terminology": "x"}, {"exclude": ["x"]}, {"protect": [Protected.urls]}]
+)
+def test_what_only_a_translation_takes_is_refused_without_one(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(changes))} goes with checkpoint="):
+        EvaluateSettings(hypothesis="x", reference="y", target_language="de", **changes)

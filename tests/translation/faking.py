@@ -19,9 +19,6 @@ class FakeTranslator:
         self.keep = True  # the requests, in `windows`
         self.before: Callable[[int], None] = lambda first: None
 
-    def of(self, settings: TranslateSettings) -> "FakeTranslator":
-        return self
-
     def translate_together(
         self,
         requests: Sequence[Request],
@@ -89,5 +86,5 @@ class Command:
 def fake_command(folder: Path, patch: pytest.MonkeyPatch) -> Command:
     """A command whose translator is a fake."""
     translator = FakeTranslator()
-    patch.setattr(processes, "Translator", translator)
+    patch.setattr(processes, "start", lambda settings: translator)
     return Command(folder, translator)

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from transformer.config import Protected, TextNormalization, TokenizerConfig, TokenizerKind
 from transformer.text import tokenizer as text_tokenizer
 from transformer.text.tokenizer import Tokenizer, Tokenizers
-from transformer.translation.protection import Masked, Span, StandIns, protect, restore
+from transformer.translation.protection import (
+    Masked,
+    Span,
+    StandIns,
+    masked_prefix,
+    protect,
+    restore,
+)
 from transformer.translation.tasks import TargetVocabulary, phrase_of
 
 ALL = list(Protected)
@@ -194,3 +201,49 @@ def test_without_kinds_nothing_is_protected(stand_ins: StandIns) -> None:
 @pytest.mark.parametrize("text", ["(", "<a ", "http://(", "1.", "a@", "{", "<a '", "%(", "-", "a."])
 def test_no_text_takes_time_with_the_square_of_its_length(stand_ins: StandIns, text: str) -> None:
     protect(text * 20_000, ALL, stand_ins)
+
+
+@given(source=SOURCE, prefix=st.lists(PARTS, max_size=6).map("".join))
+def test_a_prefix_that_is_masked_is_restored(
+    stand_ins: StandIns, with_symbols: StandIns, source: str, prefix: str
+) -> None:
+    for each in (stand_ins, with_symbols):
+        masked = protect(source, ALL, each, [prefix])
+        assert restore(masked_prefix(prefix, masked.spans), masked.spans) == prefix
+
+
+def test_the_originals_of_a_prefix_have_their_stand_ins(stand_ins: StandIns) -> None:
+    masked = protect("<b>dogs</b>, {n} of 5 or 5", ALL, stand_ins)
+    opening, closing, name, *numbers = (span.stand_in for span in masked.spans)
+    prefix = "Von 5 bis 15 oder 5 und 5 {n}: <b>Hunde</b>."
+    assert masked_prefix(prefix, masked.spans) == (
+        f"Von {numbers[0]} bis 15 oder {numbers[1]} und 5 {name}: {opening} Hunde {closing}."
+    )
+    prefix = "<b>Hunde</b>s"  # which would not come out as it is
+    assert masked_prefix(prefix, masked.spans) == prefix
+
+
+def test_no_stand_in_is_what_a_user_writes(stand_ins: StandIns) -> None:
+    (first,) = protect("{n}", ALL, stand_ins).spans
+    (second,) = protect("{n}", ALL, stand_ins, [f"a {first.stand_in}"]).spans
+    assert first.stand_in != second.stand_in
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("XQ Hund JW oder", "<b>Hund</b> oder"),
+        ("XQ URL JW", "<b>http://a.de</b>"),
+        ("URL oder URL JW", "http://a.de oder http://a.de</b>"),
+        ("NAME ist, NAME s NAME sind", "{n} ist, {n}s {n} sind"),
+        ("der NAME und user NAME, superuser NAME", "der {n} und user{n}, superuser {n}"),
+    ],
+)
+def test_two_words_become_one_only_where_they_were_one(output: str, expected: str) -> None:
+    spans = [
+        Span("XQ", "<b>", after="dog"),
+        Span("URL", "http://a.de", after="JW"),
+        Span("JW", "</b>", before="dog"),
+        Span("NAME", "{n}", before="user", after="s"),
+    ]
+    assert restore(output, spans) == expected

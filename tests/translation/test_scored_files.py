@@ -132,7 +132,7 @@ def test_neither_file_is_overwritten(
 ) -> None:
     write(tmp_path, PAIRS)
     before = (tmp_path / name).read_bytes()
-    monkeypatch.setattr(scored_files, "Translator", None)
+    monkeypatch.setattr(scored_files, "start", None)
     with pytest.raises(InputError, match=f"is the same file as {name}="):
         score_file(settings(output=str(tmp_path / name)))
     assert (tmp_path / name).read_bytes() == before

@@ -6,7 +6,7 @@ from transformer.config import ShortlistSettings
 
 def run(settings: ShortlistSettings) -> None:
     """Learn the shortlist of a run's tokenizers and write it."""
-    from transformer.translation import make_shortlist
+    from transformer.translation.shortlist import make_shortlist
 
     make_shortlist(settings)
 

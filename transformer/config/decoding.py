@@ -164,8 +164,8 @@ class ShortlistSettings:
 
     checkpoint: str = ""  # a run's folder or a checkpoint's own; its training pairs are read
     output: str = ""  # file
-    size: int = 30  # target pieces of a source piece
-    frequent: int = 100  # most frequent target pieces, allowed in every sentence
+    size: int = 50  # target pieces of a source piece
+    frequent: int = 50  # most frequent target pieces, allowed in every sentence
     iterations: int = 5  # of IBM model 1 (Brown et al., 1993)
 
     def __post_init__(self) -> None:
@@ -210,7 +210,13 @@ class EvaluateSettings(RequestSettings):
             "hypothesis=FILE needs target_language, as in target_language=de: it chooses the "
             "tokenizer of BLEU",
         )
+        given = [
+            name
+            for name in ("source", "output", "terminology", "exclude", "protect", "shortlist")
+            if getattr(self, name)
+        ]
         require(
-            self.source is None and self.output is None,
-            "source and output belong to checkpoint=…; with hypothesis=FILE nothing is translated",
+            not given,
+            f"{', '.join(given)} goes with checkpoint=…; with hypothesis=FILE nothing is "
+            "translated",
         )

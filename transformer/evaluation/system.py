@@ -4,32 +4,36 @@ import os
 from pathlib import Path
 
 from transformer.config import DataConfig, EvaluateSettings, SearchConfig
-from transformer.device import set_threads
 from transformer.errors import require
 from transformer.evaluation.report import Evaluation, evaluation_of
 from transformer.metrics import require_tokenizer
 from transformer.text.corpus import open_corpus
 from transformer.text.files import read_lines
-from transformer.translation import Translator, open_output, require_other_file, with_progress
+from transformer.translation import (
+    Translator,
+    open_output,
+    require_other_file,
+    start,
+    with_progress,
+)
 
 
 def evaluate(settings: EvaluateSettings) -> Evaluation:
     """The scores of a checkpoint's translations, or of a file of translations."""
-    set_threads(settings.threads)
     if settings.hypothesis is not None:
         return _evaluate_file(settings, settings.hypothesis)
-    assert settings.checkpoint is not None
     for key, file in (("source", settings.source), ("reference", settings.reference)):
         require_other_file(key, file, settings.output)
     with open_output(settings.output or os.devnull) as output:
-        translator = Translator.load(settings.checkpoint, settings.device, settings.precision)
+        translator = start(settings)
         data = translator.settings.data
         language = settings.target_language or data.target
         require_tokenizer(language)
         sources, references = _read_pairs(settings, data)
         translations = translate_all(translator, sources, settings.search)
         output.writelines(text + "\n" for text in translations)
-    return evaluation_of(settings.checkpoint, language, sources, translations, references)
+    system = ", ".join(settings.checkpoints)
+    return evaluation_of(system, language, sources, translations, references)
 
 
 def translate_all(translator: Translator, sources: list[str], search: SearchConfig) -> list[str]:

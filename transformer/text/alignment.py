@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import sentencepiece
 
@@ -69,6 +70,12 @@ def piece_links(
         yield blocks
 
 
+@lru_cache(maxsize=4)
+def processor_of(model: bytes) -> sentencepiece.SentencePieceProcessor:
+    """The processor of a SentencePiece `model`, loaded once."""
+    return sentencepiece.SentencePieceProcessor(model_proto=model)
+
+
 def word_starts(model: bytes, lines: Sequence[str]) -> Iterator[list[int]]:
     """The number of the first piece of each word of each line, and of the first behind them all.
 
@@ -77,10 +84,8 @@ def word_starts(model: bytes, lines: Sequence[str]) -> Iterator[list[int]]:
     them, all bytes of a character to its word, and a piece that normalisation made of several
     characters to the word of the first. What follows the last word belongs to none.
     """
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    for line, found in zip(
-        lines, processor.encode(list(lines), return_type="offset_mapping"), strict=True
-    ):
+    encoded = processor_of(model).encode(list(lines), return_type="offset_mapping")
+    for line, found in zip(lines, encoded, strict=True):
         begins = [begin for begin, _ in found["offsets"]]  # in characters of the line
         ends = (word.end() for word in WORD.finditer(line))
         yield [0, *(bisect_left(begins, end) for end in ends)]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from torch import Tensor
 
 from transformer.errors import InputError, require
 from transformer.text.batching import plan_in_order
-from transformer.text.encoded import EncodedSplit
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPECIAL_PIECES, UNK_ID, Tokenizers
+
+if TYPE_CHECKING:  # translating begins sooner where nothing of corpora is loaded
+    from transformer.text.encoded import EncodedSplit
 
 FORMAT = "1"  # of the file
 MOST_LINKS = 100_000_000  # pairs of pieces of one sentence pair that are held, 4 bytes each
@@ -92,7 +94,7 @@ def _digest(arrays: dict[str, NDArray[np.int32]], digests: str) -> str:
 
 
 def learn_lexicon(
-    split: EncodedSplit, tokenizers: Tokenizers, *, size: int, frequent: int, iterations: int
+    split: "EncodedSplit", tokenizers: Tokenizers, *, size: int, frequent: int, iterations: int
 ) -> Lexicon:
     """The `size` most probable target pieces of each source piece by IBM model 1.
 
@@ -113,7 +115,7 @@ def learn_lexicon(
     return Lexicon(common.astype(np.int32), targets.astype(np.int32))
 
 
-def _batches(split: EncodedSplit) -> Iterator[Sides]:
+def _batches(split: "EncodedSplit") -> Iterator[Sides]:
     """Sources with EOS, which stands for the empty word, and targets without."""
     source, target = split.source_lengths, split.target_lengths
     n_links = int(np.multiply(source, target, dtype=np.int64).sum())

@@ -6,8 +6,7 @@ from transformer.translation.output import open_output, require_other_file
 from transformer.translation.progress import with_progress
 from transformer.translation.request import Output, Request, Translation
 from transformer.translation.scored_files import score_file
-from transformer.translation.shortlist import make_shortlist
-from transformer.translation.translator import Translator
+from transformer.translation.translator import Translator, start
 
 __all__ = [
     "Member",
@@ -15,10 +14,10 @@ __all__ = [
     "Request",
     "Translation",
     "Translator",
-    "make_shortlist",
     "open_output",
     "require_other_file",
     "score_file",
+    "start",
     "translate_file",
     "with_progress",
 ]

@@ -2,21 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 
-import sentencepiece
 import torch
 from torch import Tensor
 
-from transformer.text.alignment import WORD
+from transformer.text.alignment import WORD, processor_of
 
 Link = tuple[int, int]  # a source and a target word's number, counted from 0
-
-
-@lru_cache(maxsize=4)
-def _processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(model_proto=model)
 
 
 def written_word_starts(model: bytes, outputs: Sequence[Sequence[int]]) -> Iterator[list[int]]:
@@ -29,7 +22,7 @@ def written_word_starts(model: bytes, outputs: Sequence[Sequence[int]]) -> Itera
     rows = [list(ids) for ids in outputs]
     if not rows:
         return
-    for found in _processor(model).decode(rows, return_type="offset_mapping"):
+    for found in processor_of(model).decode(rows, return_type="offset_mapping"):
         begins = [begin for begin, _ in found["offsets"]]  # in characters of the text
         ends = (word.end() for word in WORD.finditer(found["text"]))
         yield [0, *(bisect_left(begins, end) for end in ends)]

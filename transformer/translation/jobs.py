@@ -2,19 +2,20 @@
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from transformer.config import Protected, SearchConfig
-from transformer.errors import require
+from transformer.errors import InputError, require
 from transformer.search import Hypothesis, Task
 from transformer.text.tokenizer import Tokenizers
 from transformer.translation.joining import joined, restored
-from transformer.translation.protection import Span, StandIns, protect
+from transformer.translation.protection import Masked, Span, StandIns, masked_prefix, protect
 from transformer.translation.request import BLANK, Output, Request, Translation
 from transformer.translation.splitting import has_spaces, split
-from transformer.translation.tasks import TargetVocabulary, phrase_of, prefix_of
+from transformer.translation.tasks import TargetVocabulary, excluded, phrase_of, prefix_of
 from transformer.translation.terminology import Terminology
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,11 @@ class Job:
     source: list[int]  # pieces, without EOS
     task: Task
 
+    @property
+    def place(self) -> str:
+        """The line of the input, for people."""
+        return f"line {self.task.number // PARTS + 1}"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -58,6 +64,11 @@ class Planner:
         self.language = language  # of the target
         self.options = options
         self.target = TargetVocabulary(tokenizers.target, spaces=has_spaces(language))
+        self.exclude = [excluded(phrase, self.target) for phrase in options.exclude]
+        if options.terminology is not None:
+            for target, place in options.terminology.places.items():
+                with named(place):
+                    phrase_of(target, self.target)
 
     def lines(self, requests: Sequence[Request], config: SearchConfig, first: int) -> list[Line]:
         """The `requests` with their jobs; the first of them is line number `first` of all.
@@ -67,7 +78,7 @@ class Planner:
         texts = [request.source for request in requests]
         spans: list[Sequence[Span]] = [[] for _ in texts]
         if self.options.protect:
-            found = [protect(text, self.options.protect, self.stand_ins) for text in texts]
+            found = [self._protected(request) for request in requests]
             texts, spans = [each.text for each in found], [each.spans for each in found]
             self._warn_unprotected(sum(each.n_left for each in found))
         parts = self._split(texts)
@@ -75,10 +86,12 @@ class Planner:
         lines = []
         for i, request in enumerate(requests):
             demanded = by_part(parts[i], spans[i])
-            jobs = [
-                self._job(request, j, part, demanded[j], next(pieces), config, first + i)
-                for j, part in enumerate(parts[i])
-            ]
+            masked = replace(request, prefix=masked_prefix(request.prefix, spans[i]))
+            with named(f"line {first + i + 1}"):
+                jobs = [
+                    self._job(masked, j, part, demanded[j], next(pieces), config, first + i)
+                    for j, part in enumerate(parts[i])
+                ]
             lines.append(Line(request, jobs, parts[i], spans[i]))
         return lines
 
@@ -86,6 +99,13 @@ class Planner:
     def stand_ins(self) -> StandIns:
         """What may stand for protected text."""
         return StandIns(self.tokenizers.source, self.target)
+
+    def _protected(self, request: Request) -> Masked:
+        """The source with stand-ins, which differ from all that is asked for."""
+        asked = [request.prefix, *request.include, *request.exclude, *self.exclude]
+        if self.options.terminology is not None:
+            asked += self.options.terminology.terms_in(request.source)
+        return protect(request.source, self.options.protect, self.stand_ins, asked)
 
     def _split(self, texts: Sequence[str]) -> list[list[str]]:
         """Each line in parts that are short enough; a blank one has none."""
@@ -135,8 +155,8 @@ class Planner:
         longest = max(min(longest, config.max_length or longest), least)
         require(
             config.max_length is None or longest <= config.max_length,
-            f"search.max_length={config.max_length} leaves no room for the prefix and the phrases "
-            f"of line {number + 1}, which take {least} pieces with EOS",
+            f"search.max_length={config.max_length} leaves no room for the prefix and the "
+            f"phrases, which take {least} pieces with EOS",
         )
         shortest = max(config.min_length, math.ceil(config.min_length_ratio * len(source))) + 1
         task = Task(
@@ -146,7 +166,7 @@ class Planner:
             prefix=prefix,
             after_prefix=after,
             include=include,
-            exclude=[*self.options.exclude, *request.exclude],
+            exclude=[*self.exclude, *(excluded(text, self.target) for text in request.exclude)],
         )
         return Job(source, task)
 
@@ -176,6 +196,15 @@ class Planner:
             whole = " ".join(line.parts)
             outputs = [restored(output, whole, line.spans) for output in outputs]
         return Translation(source=source, outputs=outputs)
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Lets an InputError begin with the `place` of what it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
 def by_part(parts: Sequence[str], spans: Sequence[Span]) -> list[list[str]]:

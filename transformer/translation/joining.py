@@ -1,14 +1,16 @@
 """What was translated in parts or with stand-ins, as a whole again."""
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain
 from typing import TypeVar
 
 from transformer.text.alignment import WORD
 from transformer.translation.alignment import Link
-from transformer.translation.protection import Span, restore
+from transformer.translation.protection import Span, found_in, restore
 from transformer.translation.request import Output
 from transformer.translation.splitting import join
 
@@ -58,11 +60,27 @@ def restored(output: Output, source: str, spans: Sequence[Span]) -> Output:
 
 def _restored_words(text: str, spans: Sequence[Span]) -> list[range]:
     """What becomes of each word of `text`: an original may have several words."""
+    starts = [match.start() for match in WORD.finditer(restore(text, spans))]
     begins = [match.start() for match in WORD.finditer(text)]
     # A space that was put in beside a stand-in goes again, and two words become one.
-    ends = [len(restore(text[:end], spans).split()) for end in [*begins[1:], len(text)]]
+    ends = [bisect_left(starts, place) for place in _restored_places(begins[1:], text, spans)]
+    ends += [len(starts)] * bool(begins)
     firsts = [0, *ends]
     return [range(min(first, end - 1), end) for first, end in zip(firsts, ends, strict=False)]
+
+
+def _restored_places(places: Sequence[int], text: str, spans: Sequence[Span]) -> Iterator[int]:
+    """Where the characters at `places` of `text`, in ascending order, are when it is restored.
+
+    One that is replaced is where its original begins.
+    """
+    found = deque(found_in(text, spans))
+    shift = 0
+    for place in places:
+        while found and found[0].end <= place:
+            done = found.popleft()
+            shift += len(done.original) - (done.end - done.begin)
+        yield (min(place, found[0].begin) if found else place) + shift
 
 
 def _words_before(texts: Sequence[str]) -> list[int]:

@@ -18,13 +18,13 @@ from threading import Thread
 import torch
 
 from transformer.config import TranslateSettings
-from transformer.device import choose_device, set_threads
+from transformer.device import choose_device
 from transformer.errors import InputError, require
 from transformer.signals import ASKING
 from transformer.translation.ahead import Ahead
 from transformer.translation.lines import Window
 from transformer.translation.output import format_translations
-from transformer.translation.translator import Translator
+from transformer.translation.translator import start
 
 Work = Callable[[Window], str]
 Translated = Generator[tuple[Window, str], None, None]
@@ -40,8 +40,7 @@ def translated(settings: TranslateSettings, windows: Iterator[Window]) -> Transl
 
 def load(settings: TranslateSettings) -> Work:
     """What translates a window."""
-    set_threads(settings.threads)
-    translator = Translator.of(settings)
+    translator = start(settings)
 
     def work(window: Window) -> str:
         translations = translator.translate_together(

@@ -23,12 +23,12 @@ from transformer.translation.lines import Lines, Window
 T = TypeVar("T")
 
 
-def with_progress(items: Iterable[T]) -> Iterable[T]:
+def with_progress(items: Iterable[T], doing: str = "translating") -> Iterable[T]:
     """The same items, counted on standard error where that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return items
-    return track(items, "translating", console=console, transient=True)
+    return track(items, doing, console=console, transient=True)
 
 
 @contextmanager

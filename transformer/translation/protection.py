@@ -43,6 +43,8 @@ _NAMES = [
 ]
 # What a stand-in does not run together with.
 _PARTING = re.compile(rf"$|\s|[{UNSPACED}]")
+_IN_WORD = re.compile(_WORD)
+_WORDS = re.compile(rf"{_WORD}+")
 _PLACEHOLDER = re.compile(r"[^\w\s]+\w+[^\w\s]+|_+[^\W_]+_+")
 
 
@@ -50,15 +52,15 @@ _PLACEHOLDER = re.compile(r"[^\w\s]+\w+[^\w\s]+|_+[^\W_]+_+")
 class Span:
     """An original and what stands for it in the line that the model translates.
 
-    A space may have been put between it and the text that it touches: behind the character
-    `before`, and in front of a letter or another original, `joined`. It goes again: beside letters
-    wherever that is, beside other characters where the same one is there.
+    A space may have been put between it and what it touches: a word, another stand-in, or the
+    single character `before`. It goes again where the same is there, and within tags, as behind
+    <b> and in front of </b>, whatever is there.
     """
 
     stand_in: str
     original: str
-    before: str = ""
-    joined: bool = False
+    before: str = ""  # no space was put where there is nothing
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,10 @@ class StandIns:
         return sorted(costs, key=lambda text: costs[text])
 
 
-def protect(source: str, kinds: Sequence[Protected], stand_ins: StandIns) -> Masked:
-    """The line with a stand-in for each text of `kinds`.
+def protect(
+    source: str, kinds: Sequence[Protected], stand_ins: StandIns, avoid: Sequence[str] = ()
+) -> Masked:
+    """The line with a stand-in for each text of `kinds`; none is in one of the texts to `avoid`.
 
     What begins first counts, and of two that begin together the longer: a number within a URL
     is the URL's, one next to a letter is part of a word. A stand-in survives the tokenizer's
@@ -126,7 +130,7 @@ def protect(source: str, kinds: Sequence[Protected], stand_ins: StandIns) -> Mas
     if not kinds:
         return Masked(source, [])
     found = list(_pattern(tuple(kinds)).finditer(source))
-    free = {kind: stand_ins.unused(kind, source) for kind in kinds}
+    free = {kind: stand_ins.unused(kind, "\n".join([source, *avoid])) for kind in kinds}
     used: list[str] = []
     chosen = []
     for text in found:
@@ -156,19 +160,29 @@ def _replace(
     source: str, chosen: Sequence[tuple[re.Match[str], str]], stand_ins: StandIns
 ) -> Masked:
     """The line with the stand-ins, parted by spaces from what would run together with them."""
-    starts = {found.start() for found, _ in chosen}
+    starts = {found.start(): stand_in for found, stand_in in chosen}
     text, end, spans = "", 0, []
     for found, stand_in in chosen:
         text += source[end : found.start()]
         end = found.end()
         span = Span(stand_in, found[0])
         if stand_in != found[0] and not stand_ins.is_symbol(stand_in):
-            before = "" if _PARTING.match(text[-1:]) else text[-1:]
-            joined = end in starts or re.match(_WORD, source[end:]) is not None
-            span = Span(stand_in, found[0], before, joined)
-        text += (" " if span.before else "") + stand_in + (" " if span.joined else "")
+            word = _WORDS.match(source, end)
+            after = starts.get(end, word[0] if word else "")
+            span = Span(stand_in, found[0], _touching(text), after)
+        text += (" " if span.before else "") + stand_in + (" " if span.after else "")
         spans.append(span)
     return Masked(text + source[end:], spans)
+
+
+def _touching(text: str) -> str:
+    """The word that ends `text`, or another character that is to be parted from a stand-in."""
+    if _PARTING.match(text[-1:]):
+        return ""
+    begin = len(text)
+    while begin and _IN_WORD.match(text, begin - 1):
+        begin -= 1
+    return text[begin:] or text[-1:]
 
 
 def restore(text: str, spans: Sequence[Span]) -> str:
@@ -176,15 +190,58 @@ def restore(text: str, spans: Sequence[Span]) -> str:
 
     A stand-in that occurs only within words is taken at their beginnings, or else anywhere.
     """
+    result, end = "", 0
+    for found in found_in(text, spans):
+        result += text[end : found.begin] + found.original
+        end = found.end
+    return result + text[end:]
+
+
+def masked_prefix(text: str, spans: Sequence[Span]) -> str:
+    """What an output begins with that `restore` makes one that begins with `text`.
+
+    It has stand-ins for originals as far as there are some, in their order.
+    """
+    left = [span for span in spans if span.stand_in != span.original]
+    originals = sorted({span.original for span in left}, key=len, reverse=True)
+    result, end = "", 0
+    for found in re.finditer("|".join(map(_whole, originals)), text) if left else ():
+        span = next((span for span in left if span.original == found[0]), None)
+        if span is None:
+            continue
+        left.remove(span)
+        result += text[end : found.start()]
+        end = found.end()
+        parted = " " * bool(_IN_WORD.match(result[-1:])), " " * bool(_IN_WORD.match(text, end))
+        result += span.stand_in.join(parted)
+    result += text[end:]
+    return result if restore(result, spans) == text else text
+
+
+def _whole(text: str) -> str:
+    """A pattern of `text` where it is no part of a longer word."""
+    return _border(text[:1], _BEFORE_WORD) + re.escape(text) + _border(text[-1:], _AFTER_WORD)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a stand-in is in a text, with the spaces that were put beside it."""
+
+    begin: int
+    end: int
+    original: str
+
+
+def found_in(text: str, spans: Sequence[Span]) -> Iterator[Found]:
+    """What `restore` replaces, in order."""
     pairs = [
         (shape, span.original)
         for span in spans
         if span.stand_in != span.original and (shape := _shape_in(text, span)) is not None
     ]
-    if not pairs:
-        return text
-    pattern = re.compile("|".join(f"({shape})" for shape, _ in pairs))
-    return pattern.sub(lambda found: pairs[(found.lastindex or 0) - 1][1], text)
+    if pairs:
+        for found in re.finditer("|".join(f"({shape})" for shape, _ in pairs), text):
+            yield Found(*found.span(), pairs[(found.lastindex or 0) - 1][1])
 
 
 def _shape_in(text: str, span: Span) -> str | None:
@@ -196,5 +253,15 @@ def _shape_in(text: str, span: Span) -> str | None:
     shape = next((shape for shape in shapes if re.search(shape, text)), None)
     if shape is None:
         return None
-    space = " ?" if re.match(_WORD, span.before) else f"(?:(?<={re.escape(span.before)}) )?"
-    return (space if span.before else "") + shape + (" ?" if span.joined else "")
+    is_tag, is_closing = (span.original.startswith(begin) for begin in ("<", "</"))
+    before = rf"(?<={_border(span.before[:1], _BEFORE_WORD)}{re.escape(span.before)}) "
+    after = rf" (?={re.escape(span.after)}{_border(span.after[-1:], _AFTER_WORD)})"
+    inside_before = is_closing and _IN_WORD.match(span.before)
+    first = f"(?:{' ' if inside_before else before})?" if span.before else ""
+    last = f"(?:{' ' if is_tag and not is_closing else after})?" if span.after else ""
+    return first + shape + last
+
+
+def _border(character: str, border: str) -> str:
+    """The `border` of a word where the `character` beside it is in one."""
+    return border if _IN_WORD.match(character) else ""

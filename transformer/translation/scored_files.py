@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from transformer.config import LineFormat, ScoreSettings
-from transformer.device import set_threads
 from transformer.text.files import read_pairs
 from transformer.translation.alignment import format_alignment
 from transformer.translation.output import open_output, require_other_file
 from transformer.translation.progress import with_progress
 from transformer.translation.request import Output
-from transformer.translation.translator import Translator
+from transformer.translation.translator import Translator, start
 
 
 def score_file(settings: ScoreSettings) -> None:
@@ -22,12 +21,11 @@ def score_file(settings: ScoreSettings) -> None:
     Text is the score by which the search ranks, with 6 decimals, a line for a line. InputError
     where one file has more lines.
     """
-    set_threads(settings.threads)
     for key, file in (("source", settings.source), ("target", settings.target)):
         require_other_file(key, file, settings.output)
     with open_output(settings.output) as output:
-        translator = Translator.of(settings)
-        for line in with_progress(score_lines(translator, settings)):
+        translator = start(settings)
+        for line in with_progress(score_lines(translator, settings), "scoring"):
             output.write(line + "\n")
 
 

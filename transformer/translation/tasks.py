@@ -54,6 +54,11 @@ class TargetVocabulary:
         ids: list[int] = self._processor.encode(text)
         return ids
 
+    def normalised(self, text: str) -> str:
+        """`text` as outputs have it, without white space around it."""
+        found: str = self._processor.normalize(text)
+        return found.replace(SPACE, " ").strip()
+
     def ends_open(self, text: str) -> bool:
         """Whether white space ends `text`, as the tokenizer normalises it."""
         normalised: str = self._processor.normalize(text + "x")
@@ -104,6 +109,17 @@ def phrase_of(text: str, vocabulary: TargetVocabulary) -> list[int]:
     _require_known(ids, text, "phrase", vocabulary.tokenizer)
     require(bool(ids), f"the phrase {text!r} holds nothing that the tokenizer keeps")
     return ids
+
+
+def excluded(text: str, vocabulary: TargetVocabulary) -> str:
+    """The phrase `text` as outputs would have it.
+
+    InputError where it is blank, or nothing that the tokenizer keeps.
+    """
+    require(bool(text.strip()), f"the phrase {text!r} is blank; give the words to be left out")
+    found = vocabulary.normalised(text)
+    require(bool(found), f"the phrase {text!r} holds nothing that the tokenizer keeps")
+    return found
 
 
 def _require_known(ids: list[int], text: str, name: str, tokenizer: Tokenizer) -> None:

@@ -33,7 +33,9 @@ _ATOM = re.compile(rf"{_WORD}+|\s+|.", re.DOTALL)
 class Terminology:
     """Target terms by source term, found in lines."""
 
-    def __init__(self, terms: Mapping[str, str]) -> None:
+    def __init__(self, terms: Mapping[str, str], places: Mapping[str, str] | None = None) -> None:
+        """Take target terms by source term and, by target term, where each is written."""
+        self.places = places or {target: f"the term {target!r}" for target in terms.values()}
         self._exact: dict[tuple[str, ...], str] = {}
         self._capitalised: dict[tuple[str, ...], str] = {}  # at the beginning of a sentence
         lengths: defaultdict[str, set[int]] = defaultdict(set)
@@ -106,6 +108,7 @@ def read_terminology(path: str) -> Terminology:
         raise InputError(f"terminology={path} cannot be read: {error.strerror}") from error
     terms: dict[str, str] = {}
     lines: dict[tuple[str, ...], tuple[str, int]] = {}
+    places: dict[str, str] = {}
     for number, line in enumerate(split_lines(content, path), start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -123,4 +126,5 @@ def read_terminology(path: str) -> Terminology:
             f"line {first}; keep one of them",
         )
         terms[source] = target
-    return Terminology(terms)
+        places.setdefault(target, f"{path}, line {number}")
+    return Terminology(terms, places)

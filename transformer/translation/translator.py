@@ -19,7 +19,14 @@ from transformer.config import (
     SearchConfig,
     TrainSettings,
 )
-from transformer.device import autocast, choose_device, choose_precision
+from transformer.device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    keep_freed_memory,
+    set_threads,
+)
+from transformer.errors import InputError
 from transformer.search import AttendingModel, Hypothesis, SpecialIds, search
 from transformer.search.shortlist import Subvocabulary
 from transformer.text.alignment import word_starts
@@ -27,7 +34,7 @@ from transformer.text.batching import pad
 from transformer.text.lexicon import Lexicon
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizers
 from transformer.translation.alignment import word_links, written_word_starts
-from transformer.translation.jobs import Job, Options, Planner
+from transformer.translation.jobs import Job, Options, Planner, named
 from transformer.translation.mbr import choose
 from transformer.translation.models import Member, combined, require_same_tokenizers
 from transformer.translation.request import Output, Request, Translation
@@ -167,10 +174,11 @@ class Translator:
 
     def _find(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Output]]:
         """What the search finds for each of `jobs`, in order."""
+        self._model(config.attention)  # what is wrong with the settings is no fault of a line
         within = config if config.mbr is None else replace(config, n_best=config.width)
         found: dict[int, list[Output]] = {}
         for rows in plan([len(job.source) for job in jobs], config):
-            batch = self.search_jobs([jobs[row] for row in rows], within)
+            batch = self._search([jobs[row] for row in rows], within)
             for row, hypotheses in zip(rows, batch, strict=True):
                 found[row] = self._outputs(hypotheses, config)
         return [found[row] for row in range(len(jobs))]
@@ -181,6 +189,17 @@ class Translator:
         if config.mbr is None:
             return outputs
         return choose(outputs, config.mbr, self.settings.data.target, config.n_best)
+
+    def _search(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
+        """As `search_jobs`; InputError names the line that nothing can be found for."""
+        if len(jobs) == 1:
+            with named(jobs[0].place):
+                return self.search_jobs(jobs, config)
+        try:
+            return self.search_jobs(jobs, config)
+        except InputError:
+            half = len(jobs) // 2
+            return self._search(jobs[:half], config) + self._search(jobs[half:], config)
 
     def search_jobs(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
         """The hypotheses of each of `jobs`, which are one batch."""
@@ -232,6 +251,15 @@ class Translator:
             links = word_links(each.attention, source_starts[i], starts) if alignment else None
             shown = each.attention.tolist() if attention else None
             found[i].append(replace(output, alignment=links, attention=shown))
+
+
+def start(settings: DecodingSettings) -> Translator:
+    """The translator of a command, which has the process, its threads and its memory, to itself."""
+    set_threads(settings.threads)
+    translator = Translator.of(settings)
+    if translator.device.type == "cpu":
+        keep_freed_memory()
+    return translator
 
 
 def options_of(settings: RequestSettings, longest: int) -> Options:
