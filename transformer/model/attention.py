@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import varlen
 
 from transformer.model.dropout import dropout
 from transformer.model.packing import Packing
 
-_varlen_attn: Callable[..., Any] = varlen.varlen_attn
 SMALL = 64 * 64  # scores of a head and a sentence
 FP32_BYTES = torch.float32.itemsize
 
@@ -28,9 +26,13 @@ class KeyValue(NamedTuple):
 
 
 def is_small(query: Tensor, key_value: KeyValue) -> bool:
-    """Whether plain matrix products are faster than torch's kernel, made for long sentences."""
+    """Whether plain matrix products are faster than torch's kernel.
+
+    It is made for long sentences, and fast for single positions.
+    """
+    T, S = query.shape[2], key_value.key.shape[2]
     on_cpu = query.device.type == "cpu" and query.dtype.itemsize >= FP32_BYTES
-    return on_cpu and query.shape[2] * key_value.key.shape[2] <= SMALL
+    return on_cpu and T > 1 and T * S <= SMALL
 
 
 class Padded(NamedTuple):
@@ -76,10 +78,9 @@ class Padded(NamedTuple):
         if bias is None and allowed is not None:
             bias = query.new_zeros(allowed.shape).masked_fill(~allowed, float("-inf"))
             bias = bias.expand(B, H, T, key.shape[1]).flatten(0, 1)
-        if bias is None:
-            scores = (query * scale) @ key.transpose(1, 2)  # [B * H, T, S]
-        else:
-            scores = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=scale)
+        scores = (query * scale) @ key.transpose(1, 2)  # [B * H, T, S]
+        if bias is not None:
+            scores += bias
         weights = dropout(scores.softmax(-1), dropout_p)
         return (weights @ value).view(B, H, T, C)
 
@@ -90,6 +91,13 @@ def has_kernel(query: Tensor) -> bool:
         return False
     C = query.shape[-1]
     return C % 8 == 0 and C <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
+def _varlen_attention() -> Callable[..., Any]:
+    """Torch's kernel; its module takes a second to import, so not without need."""
+    from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415
+
+    return varlen_attn
 
 
 class Packed(NamedTuple):
@@ -107,7 +115,7 @@ class Packed(NamedTuple):
         tensors = [x.transpose(0, 1) for x in (query, *key_value)]  # [N, H, C]
         if has_kernel(query):
             assert dropout_p == 0
-            gathered: Tensor = _varlen_attn(
+            gathered: Tensor = _varlen_attention()(
                 *tensors,
                 cu_seq_q=self.query.bounds,
                 cu_seq_k=self.key.bounds,

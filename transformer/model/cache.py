@@ -7,13 +7,14 @@ from torch import Tensor
 
 from transformer.model.attention import KeyValue, causal_mask
 
-LEAST_ROOM = 64  # positions of a sentence
+LEAST_ROOM = 32  # positions of a sentence
 
 
 class Cache:
     """Keys and values of one layer, each [B, H, P, C]: of all positions that were appended.
 
-    They lie in tensors with room for more, so that appending copies none of them.
+    They lie in tensors with room for more, zeros so far, so that appending copies none of them.
+    Attention takes all of the room: products of whole tensors are faster than of parts of them.
     """
 
     def __init__(self, own: KeyValue) -> None:
@@ -26,33 +27,33 @@ class Cache:
         return self.stored.key.shape[2]
 
     def append(self, own: KeyValue) -> KeyValue:
-        """All positions, with the `own` ones as the last."""
+        """All of the room, [B, H, room, C], with the `own` positions as the last that are used."""
         end = self.used + own.key.shape[2]
         if end > self.room:
             self.grow(end)
         for stored, added in zip(self.stored, own, strict=True):
             stored[:, :, self.used : end] = added
         self.used = end
-        return KeyValue(self.stored.key[:, :, :end], self.stored.value[:, :, :end])
+        return self.stored
 
     def grow(self, needed: int) -> None:
-        """Make room for `needed` positions and more."""
-        room = max(2 * needed, LEAST_ROOM)
-        self.stored = KeyValue(*(self._moved(tensor, room) for tensor in self.stored))
+        """Make room for `needed` positions."""
+        room = self.room
+        while room < needed:
+            room = max(2 * room, LEAST_ROOM)
+        if room > self.room:
+            self.stored = KeyValue(*(self._moved(tensor, room) for tensor in self.stored))
 
     def _moved(self, tensor: Tensor, room: int) -> Tensor:
         B, H, _, C = tensor.shape
-        moved = tensor.new_empty(B, H, room, C)
+        moved = tensor.new_zeros(B, H, room, C)
         moved[:, :, : self.used] = tensor[:, :, : self.used]
         return moved
 
     def of(self, sentences: Tensor) -> "Cache":
         """The cache of the int64 `sentences`."""
-        room = self.room
-        kept = KeyValue(*(x[:, :, : self.used].index_select(0, sentences) for x in self.stored))
-        cache = Cache(kept)
-        if room > self.used:
-            cache.stored = KeyValue(*(cache._moved(tensor, room) for tensor in kept))
+        cache = Cache(self.stored.select(sentences))
+        cache.used = self.used
         return cache
 
     def pick(self, positions: Tensor) -> None:
@@ -64,17 +65,19 @@ class Cache:
         self.used = positions.shape[1]
 
 
-def seen(ancestors: Tensor, length: int) -> Tensor:
-    """Where each of `length` positions of K outputs may look: [B, 1, K * length, P].
+def seen(ancestors: Tensor, length: int, room: int) -> Tensor:
+    """Where each of `length` positions of K outputs may look: [B, 1, K * length, room].
 
-    P counts the positions in the cache and the K * length that come now, output by output;
-    `ancestors` [B, K, P'] is True where an output went through a position of the cache.
+    The room begins with the positions in the cache and the K * length that come now, output by
+    output; `ancestors` [B, K, P] is True where an output went through a position of the cache.
     """
     B, K, _ = ancestors.shape
     own = torch.eye(K, dtype=torch.bool, device=ancestors.device)
     own = torch.kron(own, causal_mask(0, length, own.device))  # [K * length, K * length]
     before = ancestors.repeat_interleave(length, 1)
-    return torch.cat([before, own.expand(B, -1, -1)], dim=2).unsqueeze(1)
+    unused = before.new_zeros(1, 1, room - before.shape[2] - own.shape[1])
+    parts = [before, own.expand(B, -1, -1), unused.expand(B, K * length, -1)]
+    return torch.cat(parts, dim=2).unsqueeze(1)
 
 
 def prune(caches: Sequence[Cache], ancestors: Tensor) -> Tensor | None:

@@ -6,12 +6,11 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from transformer.config import ModelConfig, Tying
-from transformer.model.attention import KeyValue, Mask, Packed, Padded, Watched, causal_mask
+from transformer.model.attention import KeyValue, Mask, Packed, Padded, Watched
 from transformer.model.cache import Cache, prune, seen
 from transformer.model.dropout import Dropout
 from transformer.model.layers import DecoderLayer, EncoderLayer, build_final_norm
@@ -82,18 +81,22 @@ class DecoderState:
 
     def begin(self, T: int) -> Padded:
         """Where T more positions of each output may look, themselves included; makes room."""
-        key = self.memory[0].key
-        if self.ancestors is not None:
-            self._make_room(self.width * T)
-            return Padded(seen(self.ancestors, T)).with_bias(key.shape[1], key.dtype)
-        if self.length == 0 or T == 1:
+        if self.length == 0 and self.width == 1:
             return Padded(None, causal=T > 1)
-        return Padded(causal_mask(self.length, T, key.device))
+        room = self._make_room(self.width * T)
+        key = self.memory[0].key
+        return Padded(seen(self._paths(), T, room)).with_bias(key.shape[1], key.dtype)
 
-    def _make_room(self, n: int) -> None:
-        if self.past and self.ancestors is not None and self.past[0].used + n > self.past[0].room:
+    def _make_room(self, n: int) -> int:
+        """All positions that fit in, once `n` more do and useless ones are gone."""
+        if not self.past:
+            return n
+        if self.ancestors is not None and self.past[0].used + n > self.past[0].room:
             pruned = prune(self.past, self.ancestors)
             self.ancestors = self.ancestors if pruned is None else pruned
+        for cache in self.past:
+            cache.grow(cache.used + n)
+        return self.past[0].room
 
     def end(self, T: int) -> None:
         """Note that T positions of each output were appended."""
@@ -251,7 +254,7 @@ class Transformer(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., D] to [..., V]."""
-        return F.linear(hidden, self.output.weight)
+        return self.output(hidden)  # type: ignore[no-any-return]
 
     def _embed(self, embedding: nn.Module, tokens: Tensor, positions: Tensor) -> Tensor:
         x = embedding(tokens) * self.embedding_scale + positions  # [..., T, D]

@@ -27,6 +27,7 @@ from transformer.device import (
     set_threads,
 )
 from transformer.errors import InputError
+from transformer.model.prepacked import prepack
 from transformer.search import AttendingModel, Hypothesis, SpecialIds, search
 from transformer.search.shortlist import Subvocabulary
 from transformer.text.alignment import word_starts
@@ -98,6 +99,9 @@ class Translator:
         loaded = [Checkpoint(find_checkpoint(folder)) for folder in settings.checkpoints]
         require_same_tokenizers(loaded)
         members = [Member(each.model(place), each.settings) for each in loaded]
+        if place.type == "cpu" and precision is Precision.fp32:
+            for member in members:
+                prepack(member.model)
         tokenizers = loaded[0].tokenizers
         longest = min(each.settings.data.cleaning.max_pieces for each in loaded)
         options, shortlist = Options(max_source_pieces=longest), None
