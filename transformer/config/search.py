@@ -97,6 +97,9 @@ class SearchConfig:
     n_best: int = 1  # hypotheses a sentence: best first; of samples, as they were drawn
     normalization: LengthNormalization = LengthNormalization.wu
     length_penalty: float = 1.0  # exponent of the normalisation, or reward of a token
+    # A sentence ends with patience * beam_size finished hypotheses, and n_best at least (Kasai et
+    # al., 2022); null: when no other can win any more, which takes longer.
+    patience: float | None = None
     # Weight of the coverage penalty, by which finished hypotheses compete (Wu et al., 2016,
     # equation 14); 0: none.
     coverage_penalty: float = 0.0
@@ -133,6 +136,10 @@ class SearchConfig:
         ):
             value = getattr(self, name)
             require(0 <= value <= limit, f"search.{name}={value} must lie in [0, {limit}]")
+        require(
+            self.patience is None or 0 < self.patience <= 100,
+            f"search.patience={self.patience} must be null or lie in (0, 100]",
+        )
         for name in ("max_length", "no_repeat_ngram"):
             value = getattr(self, name)
             require(

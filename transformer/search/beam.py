@@ -120,6 +120,10 @@ class Beam:
         none = torch.full((B * config.groups, n), -math.inf, device=device)
         ends = torch.full((B * config.groups, n, 1), special.bos, device=device)
         self.finished = Hypotheses(ends, torch.zeros_like(none).unsqueeze(2), none, none)
+        self.n_finished = torch.zeros(B * config.groups, dtype=torch.int64, device=device)
+        self.enough = math.inf
+        if config.patience is not None:
+            self.enough = max(n, config.patience * config.beam_size / config.groups)
 
     @property
     def last_tokens(self) -> Tensor:
@@ -172,11 +176,12 @@ class Beam:
     def _finish(self, ended: Tensor) -> None:
         """Let the hypotheses that `ended` [B, K] compete with the finished ones."""
         grown = self.live.only(ended).in_groups(self.config.groups)
+        self.n_finished += (grown.scores > -math.inf).sum(1)
         finished = self.finished.filled_up(grown.tokens.size(2), self.special.eos)
         self.finished = finished.beside(grown).best(finished.scores.size(1))
 
     def _done(self) -> Tensor:
-        """Which sentences [B] are at their limit, or have no live hypothesis that can still win.
+        """Which sentences [B] are at their limit, have enough, or none that can still win.
 
         A log-probability only falls, and is at most 0, as a coverage penalty is: no continuation
         scores better than the present one would at the greatest length, without the penalty.
@@ -186,8 +191,8 @@ class Beam:
         best = self.live.log_probabilities.reshape(len(at_limit) * groups, -1).amax(dim=1)
         limits = self.limits.to(torch.float64).repeat_interleave(groups)
         bounds = normalised(best.double(), limits, self.config)
-        decided = (bounds <= self.finished.scores[:, -1]).view(-1, groups).all(dim=1)
-        return at_limit | decided
+        decided = (bounds <= self.finished.scores[:, -1]) | (self.n_finished >= self.enough)
+        return at_limit | decided.view(-1, groups).all(dim=1)
 
     def _dismiss(self, done: Tensor) -> Tensor | None:
         """Report the sentences `done` [B]; the int64 ones that stay, None where all do."""
@@ -230,6 +235,7 @@ class Beam:
         self.sentences = [self.sentences[i] for i in sentences.tolist()]
         self.is_done, self.limits = self.is_done[sentences], self.limits[sentences]
         self.live, self.finished = self.live.of(sentences), self.finished.of(places.flatten())
+        self.n_finished = self.n_finished[places.flatten()]
         self.rules.keep(sentences)
         if self.coverage is not None:
             self.coverage.keep(sentences)
