@@ -27,6 +27,7 @@ _LINE_ENDS = str.maketrans({"\n": " ", "\r": " "})
 # The model depends on the number of threads, so it is the same on every machine.
 _TRAINING_THREADS = 16
 _ENCODING_THREADS = 16
+_FEW = 32  # calls for several lines start threads, which takes as long as so many lines
 
 
 class Tokenizer:
@@ -55,13 +56,19 @@ class Tokenizer:
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """Ids of the pieces of each line, without BOS and EOS; none for a blank line."""
         texts = [line if line.strip() else "" for line in lines]
+        if len(texts) < _FEW:
+            return [self._processor.encode(text) for text in texts]
         n_threads = _ENCODING_THREADS if len(texts) >= 1000 else 1
         ids: list[list[int]] = self._processor.encode(texts, num_threads=n_threads)
         return ids
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each list of ids, always one line; PAD, BOS and EOS are left out."""
-        texts = self._processor.decode([list(row) for row in ids], num_threads=1)
+        rows = [list(row) for row in ids]
+        if len(rows) < _FEW:
+            texts = [self._processor.decode(row) for row in rows]
+        else:
+            texts = self._processor.decode(rows, num_threads=1)
         # Pieces for single bytes can spell a line end, which would shift all lines after it.
         return [text.translate(_LINE_ENDS) for text in texts]
 
