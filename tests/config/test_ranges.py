@@ -80,7 +80,11 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (FilesConfig, {}, "data.source is not set"),
         (FilesConfig, {"source": "en", "target": "de"}, "data.train is not set"),
         (FilesConfig, {"source": "en", "target": "de", "train": []}, "data.train is not set"),
-        (FilesConfig, {"source": "en", "target": "de", "train": 3}, "data.train=3 must be text or a list"),
+        (
+            FilesConfig,
+            {"source": "en", "target": "de", "train": 3},
+            "data.train=3 must be text or a list",
+        ),
         (FilesConfig, {"source": "en", "target": "de", "train": "a"}, "needs validation data"),
         (HubConfig, {"source": "en", "target": "de"}, "data.path is not set"),
         (TrainSettings, {"run_dir": ""}, "run_dir is empty"),
