@@ -12,7 +12,7 @@ from transformer.config import Precision, SearchConfig
 from transformer.search import Task
 from transformer.translation import Member, Request, Translation, Translator
 from transformer.translation import translator as module
-from transformer.translation.translator import plan
+from transformer.translation.translator import LEAST_PIECES, plan
 
 Draw = Callable[[int], list[str]]
 SHORT: dict[str, Any] = {"max_length_offset": 3, "max_length_ratio": 1.0}
@@ -101,20 +101,20 @@ def test_exotic_characters_come_through_as_one_line(translator: Translator, line
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-@pytest.mark.parametrize("batch_tokens", [1, 30, 100])
+@pytest.mark.parametrize("batch_tokens", [1, 80, 300])
 def test_batches_keep_to_their_budget_and_hold_each_line_once(
     beam_size: int, batch_tokens: int
 ) -> None:
-    lengths = [3, 9, 1, 1, 25, 4, 9, 2]
+    lengths = [3, 19, 1, 1, 40, 4, 9, 2]
     batches = list(plan(lengths, SearchConfig(beam_size=beam_size, batch_tokens=batch_tokens)))
     rows = [row for batch in batches for row in batch]
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     for batch in batches:
-        size = len(batch) * (max(lengths[row] for row in batch) + 1) * beam_size
+        size = len(batch) * max(lengths[batch[0]] + 1, LEAST_PIECES) * beam_size
         assert size <= batch_tokens or len(batch) == 1
     for batch, following in pairwise(batches):
-        size = (len(batch) + 1) * (lengths[batch[0]] + 1) * beam_size
+        size = (len(batch) + 1) * max(lengths[batch[0]] + 1, LEAST_PIECES) * beam_size
         assert size > batch_tokens, f"{following[0]} would have fitted"
 
 

@@ -44,6 +44,7 @@ from transformer.translation.terminology import read_terminology
 
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
+LEAST_PIECES = 16
 SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
 
 
@@ -280,11 +281,14 @@ def options_of(settings: RequestSettings, longest: int) -> Options:
 
 
 def plan(lengths: Sequence[int], config: SearchConfig) -> Iterator[list[int]]:
-    """Batches of row numbers, longest first, each within `config.batch_tokens`."""
+    """Batches of row numbers, longest first, each within `config.batch_tokens`.
+
+    Memory goes by rows too, each with its logits: a short line counts as LEAST_PIECES long.
+    """
     rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     batch: list[int] = []
     for row in rows:
-        longest = lengths[batch[0] if batch else row] + 1
+        longest = max(lengths[batch[0] if batch else row] + 1, LEAST_PIECES)
         if batch and (len(batch) + 1) * longest * config.width > config.batch_tokens:
             yield batch
             batch = []
