@@ -1,5 +1,6 @@
 """Choices of device and arithmetic."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import torch
 from transformer.config import Precision
 from transformer.device import (
     EXACT,
+    KERNEL_CACHES,
+    KERNELS,
     _error,
     autocast,
     choose_device,
@@ -277,3 +280,15 @@ def test_freed_memory_is_used_again_as_it_is() -> None:
         for kept in (False, True)
     )
     assert kept < plain / 10
+
+
+def test_few_kernels_are_kept_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = KERNEL_CACHES
+    monkeypatch.setenv(one, "7")
+    monkeypatch.setenv(other, "7")  # to be restored in the end
+    monkeypatch.delenv(other)
+    choose_device("cpu")
+    assert os.environ[one] == "7"
+    assert os.environ[other] == str(KERNELS)

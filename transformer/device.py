@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 TRYING = Lock()  # the permission to round is of all threads
+# What oneDNN, and torch's layer above it, read how many kernels to keep from.
+KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+KERNELS = 64  # a step of a search needs ten of them
 EXACT = 1e-5  # of sums of 256 products: fp32 stays below it, bf16 errs by 1e-2
 AUTOCAST_DTYPES = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
@@ -28,6 +31,7 @@ def choose_device(name: str) -> torch.device:
 
     InputError where it is not a device of this machine.
     """
+    limit_kernels()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -131,6 +135,16 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_MMAP_MAX, 0)  # nothing in a mapping of its own, which ends with the tensor
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # bytes at the end that stay
+
+
+def limit_kernels() -> None:
+    """Let the CPU's library keep few kernels, if the environment says nothing of it.
+
+    It makes one for each shape and keeps 1,024, each with working memory of up to megabytes. Has
+    an effect before the first product of a process.
+    """
+    for name in KERNEL_CACHES:
+        os.environ.setdefault(name, str(KERNELS))
 
 
 def require_compiler(device: torch.device) -> None:

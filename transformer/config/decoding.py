@@ -54,10 +54,12 @@ class Protected(Enum):
 
 @dataclass(kw_only=True)
 class DecodingSettings:
-    """What every command that runs trained models takes."""
+    """What every command that runs trained models takes.
+
+    `checkpoint` is Any, since a settings schema cannot say "text or list of text".
+    """
 
     # A run's folder (its best checkpoint) or a checkpoint's own folder; a list is an ensemble.
-    # Any, since a settings schema cannot say "text or list of text".
     checkpoint: Any = ""
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
