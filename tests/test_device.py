@@ -34,6 +34,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_float32_matmul_precision("highest")
     yield
     torch.set_float32_matmul_precision(precision)
     torch.set_num_threads(threads)

@@ -16,12 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from transformer.config import ModelConfig, Norm, SearchConfig, to_mapping
 from transformer.errors import InputError
-from transformer.model import Transformer
+from transformer.model import Transformer, attention, cache
 from transformer.search import Task, search
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 SHAPE = ModelConfig(encoder_layers=1, decoder_layers=2, d_model=16, d_feed_forward=24, n_heads=2)
 V = 40
+ROOM = 16
 SHAPED = ["--model", "tiny", "--vocab-size", "60"]
 SMALL = [
     *("--sentences", "6", "--singles", "3"),
@@ -57,7 +58,11 @@ def make_work(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("beam_size", [1, 3])
 @pytest.mark.parametrize("norm", Norm)
-def test_the_flops_of_a_search_are_those_that_torch_counts(beam_size: int, norm: Norm) -> None:
+def test_the_flops_of_a_search_are_those_that_torch_counts(
+    beam_size: int, norm: Norm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "is_small", lambda *_: True)  # torch counts no others
+    monkeypatch.setattr(cache, "LEAST_ROOM", ROOM)
     B, S, T = 2, 5, 4
     config = ModelConfig(**(vars(SHAPE) | {"norm": norm}))
     model = Transformer(config, source_vocab_size=V, target_vocab_size=V, pad_id=PAD_ID).eval()
@@ -71,8 +76,8 @@ def test_the_flops_of_a_search_are_those_that_torch_counts(beam_size: int, norm:
             decoding_project.SPECIAL,
         )
     assert [len(hypotheses[0].tokens) for hypotheses in found] == [T] * B
-    # It looks at the positions of all outputs of a sentence, and masks what is not of the own one.
-    seen = sum(1 + beam_size * (t - 1) - t for t in range(2, T + 1))
+    # It looks at all of the cache's room, and masks what is not of an output's own positions.
+    seen = sum(ROOM - t for t in range(2, T + 1))
     masked = 4 * config.d_model * config.decoder_layers * B * beam_size * seen
     needed = search_flops(config, V, [S] * B, [T] * B, beam_size)
     assert needed + masked == counter.get_total_flops()
