@@ -10,6 +10,8 @@ choosing better. `other` is the share of lines that the way translates otherwise
 import argparse
 import time
 from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from measuring import environment, positive, run
@@ -24,9 +26,10 @@ from transformer.translation import Translation, Translator, start
 SAMPLES = {"method": SearchMethod.sampling.name}
 # Name, settings of the search, whether by the ensemble.
 WAYS: list[tuple[str, dict[str, Any], bool]] = [
-    ("beam 5", {"n_best": 5}, False),
-    ("beam 5, patience 1", {"n_best": 5, "patience": 1.0}, False),
-    ("beam 20", {"beam_size": 20, "n_best": 20}, False),
+    ("beam 5", {}, False),
+    ("beam 5, patience 1", {"patience": 1.0}, False),
+    ("beam 5, its 5 best", {"n_best": 5}, False),
+    ("beam 20, its 20 best", {"beam_size": 20, "n_best": 20}, False),
     ("greedy", {"beam_size": 1}, False),
     ("diverse, 5 groups of 1", {"groups": 5, "n_best": 5}, False),
     ("samples", {**SAMPLES, "n_best": 5}, False),
@@ -41,7 +44,7 @@ WAYS: list[tuple[str, dict[str, Any], bool]] = [
         )
         for name in ("chrf", "bleu")
     ),
-    ("ensemble, beam 5", {"n_best": 5}, True),
+    ("ensemble, beam 5", {}, True),
     ("ensemble, greedy", {"beam_size": 1}, True),
 ]
 HEADS = "| way | BLEU | chrF | oracle BLEU | oracle chrF | of n | other | sentences/s |"
@@ -51,8 +54,8 @@ def main() -> None:
     """Print a row a way."""
     arguments = parse()
     sources, references = (
-        [line for line, _ in zip(read_lines(file), range(arguments.sentences), strict=False)]
-        for file in (arguments.source, arguments.reference)
+        list(islice(read_lines(file), arguments.sentences))
+        for file in (Path(arguments.source), Path(arguments.reference))
     )
     require(len(sources) == len(references), "the two files have different numbers of lines")
     single, *others = arguments.checkpoint
@@ -123,7 +126,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--checkpoint", nargs="+", required=True, help="run folders")
     parser.add_argument("--source", required=True)
     parser.add_argument("--reference", required=True)
-    parser.add_argument("--sentences", type=positive, default=2**62, help="default: all")
+    parser.add_argument("--sentences", type=positive, help="default: all")
     parser.add_argument("--threads", type=positive)
     parser.add_argument("--only", default="", help="ways whose name begins so")
     return parser.parse_args()
