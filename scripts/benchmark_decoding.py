@@ -14,7 +14,8 @@ Tokens are real ones, EOS counted. The share of the matrix-product rate is of th
 search with a cache needs, for every system, and of the mean of that rate before and after; the
 ratio is the median over the rounds of a system's speed over the project's. The latency is of
 sentences on their own, a share of them in each round, of which one is decoded first and does not
-count. Peak memory is over all that a process did.
+count. Peak memory is over all that a process did. With --tuned, every system has the variables of
+the environment that keep freed memory, and the library for products that the project takes.
 
     python scripts/benchmark_decoding.py --model small --beam-size 1 5 --json decoding.json
     python scripts/benchmark_decoding.py --baselines marian --python marian=ENV/bin/python
@@ -33,7 +34,7 @@ from typing import Any
 
 from baselines.decoding_report import Report, Turn, add_ratios, table
 from baselines.decoding_work import make_job
-from contenders import Contender, LeftOutError, chosen, pythons_of, rotated
+from contenders import Contender, LeftOutError, chosen, pythons_of, rotated, tuning
 from measuring import append_row, environment, matmul_rate, positive, read_rows, run
 
 from transformer.config import Precision
@@ -64,7 +65,9 @@ def main() -> None:
         job = make_job(arguments, device, precision, folder)
         (folder / "work.json").write_text(json.dumps(job.work), encoding="utf-8")
         rates = [matmul_rate(device, precision)]
-        contenders, left_out = start(stack, baselines, pythons, folder / "work.json")
+        variables = tuning() if arguments.tuned else {}
+        file = folder / "work.json"
+        contenders, left_out = start(stack, baselines, pythons, file, variables)
         turns, singles = take_turns(contenders, job.work, arguments.rounds, arguments.singles)
         rates.append(matmul_rate(device, precision))
         final = {each.name: each.close() for each in contenders}
@@ -82,7 +85,7 @@ def main() -> None:
             for name in systems:
                 systems[name] |= job.judge.quality(outputs[name], outputs[PROJECT])
         row = report.head(arguments.model, arguments.source or "drawn")
-        row |= {"shortlist": arguments.shortlist}
+        row |= {"shortlist": arguments.shortlist, "tuned": variables}
         row |= {"systems": systems, "left_out": left_out, "environment": environment(device)}
         print(table(row), flush=True)
         if arguments.json:
@@ -90,7 +93,11 @@ def main() -> None:
 
 
 def start(
-    stack: ExitStack, baselines: Sequence[str], pythons: Mapping[str, str], file: Path
+    stack: ExitStack,
+    baselines: Sequence[str],
+    pythons: Mapping[str, str],
+    file: Path,
+    variables: Mapping[str, str],
 ) -> tuple[list[Contender], list[str]]:
     """The project and the `baselines`, ready to work, and why others are not."""
     contenders, left_out = [], []
@@ -99,7 +106,7 @@ def start(
         python = pythons.get(name, pythons.get(name.partition("-")[0], sys.executable))
         command = [python, "-m", f"baselines.{module}", str(file)]
         try:
-            contender = Contender(name, command)
+            contender = Contender(name, command, variables=variables)
         except LeftOutError as error:
             left_out.append(str(error))
             print(error, file=sys.stderr)
@@ -144,7 +151,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="settings of the search with --checkpoint; default: normalization=plain",
+        help="settings of the search with --checkpoint; default: normalization=plain patience=1",
     )
     parser.add_argument("--shortlist", help="file of the shortlist command, for the project alone")
     parser.add_argument("--vocab-size", type=positive, help="default: 8000")
@@ -165,6 +172,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="fp32", choices=[p.name for p in Precision])
     parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument(
+        "--tuned", action="store_true", help="give every contender the project's own tuning"
+    )
     parser.add_argument("--json", type=Path, help="a JSON list to add the results to")
     arguments = parser.parse_args(words)
     for option, default in (("model", "small"), ("vocab_size", 8000)):

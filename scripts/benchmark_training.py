@@ -10,7 +10,8 @@ ratio is the median over the rounds of a contender's speed over the project's on
     python scripts/benchmark_training.py --baselines marian --python marian=ENV/bin/python
 
 On the CPU the project lets the C library keep freed memory, which other systems leave to their
-users. With --kept-memory all contenders run with the variables of the environment that do so.
+users. With --tuned all contenders run with
+the variables of the environment that do so, and with the products that the project takes.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-from contenders import Contender, LeftOutError, chosen, pythons_of, rotated
+from contenders import Contender, LeftOutError, chosen, pythons_of, rotated, tuning
 from measuring import (
     add_corpus_arguments,
     append_row,
@@ -54,8 +55,6 @@ ALIKE = [
 ]
 # What of a run's settings is read here; a variant has the model of all.
 VARIED = r"(optim\..+|training\.(compile|packing|gradient_checkpointing)|deterministic)"
-# glibc keeps freed memory for the next tensors, as `keep_freed_memory` has it.
-KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 
 Ids = list[tuple[list[list[int]], list[list[int]]]]  # of each batch: sources and targets
 
@@ -121,7 +120,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         }
         file = folder / "task.json"
         file.write_text(json.dumps(task), encoding="utf-8")
-        variables = KEPT_MEMORY if arguments.kept_memory else {}
+        variables = tuning() if arguments.tuned else {}
         measured = [
             start(stack, name, ["project", str(file), *own], base, variables=variables)
             for name, own in variants
@@ -134,7 +133,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for one in measured:
             one.words = one.contender.start | one.contender.close()
     found = environment(device) | {"precision": precision.name, "command": sys.argv[1:]}
-    found["kept_memory"] = arguments.kept_memory
+    found["tuned"] = variables
     found |= {"matmul_gflops": [round(rate / 1e9, 1) for rate in rates]}
     contenders = contenders_row(measured, rounds, vocab_size, median(rates))
     return {"benchmark": "training", **found, "contenders": contenders}
@@ -294,8 +293,8 @@ def table(row: Mapping[str, Any]) -> str:
             for side in ("source", "target")
         ]
         lines += [f"{name} {found['differs']}"] if "differs" in found else []
-    kept = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
-    lines += [f"all contenders with kept memory: {kept}"] if row["kept_memory"] else []
+    tuned = " ".join(f"{name}={value}" for name, value in row["tuned"].items())
+    lines += [f"all contenders with {tuned}"] if tuned else []
     rates = " and ".join(f"{rate:,}" for rate in row["matmul_gflops"])
     return "\n".join([*lines, f"matrix products before and after: {rates} GFLOP/s"])
 
@@ -318,7 +317,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--python", action="append", default=[], metavar="BASELINE=INTERPRETER")
     parser.add_argument(
-        "--kept-memory", action="store_true", help="let every contender's freed memory stay with it"
+        "--tuned", action="store_true", help="give every contender the project's own tuning"
     )
     parser.add_argument("--json", type=Path, help="file to add a row to")
     return parser.parse_args()

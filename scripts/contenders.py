@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import torch
 from measuring import SCRIPTS
 
 from transformer.errors import InputError, require
@@ -43,6 +44,19 @@ def rotated(items: Sequence[T], number: int) -> list[T]:
     """The order of `items` in the round `number`: each round begins with another one."""
     first = number % len(items)
     return [*items[first:], *items[:first]]
+
+
+def tuning() -> dict[str, str]:
+    """Variables of the environment that give others what the project gives itself on the CPU.
+
+    glibc keeps freed memory for the next tensors, as `keep_freed_memory` has it; and torch takes
+    the library for products in fp32 that the project has chosen in this process.
+    """
+    return {
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": "2147483647",
+        "FP32_PRODUCTS": torch.get_float32_matmul_precision(),
+    }
 
 
 class LeftOutError(Exception):

@@ -15,6 +15,11 @@ from typing import Any
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+def products(precision: str) -> str:
+    """How much torch may round the factors of fp32 products where a system computes so."""
+    return "high" if precision == "tf32" else os.environ.get("FP32_PRODUCTS", "highest")
+
+
 def serve(begin: Callable[[], tuple[dict[str, Any], Answer, Callable[[], dict[str, Any]]]]) -> None:
     """Begin, say what there is to say of the start, then answer until the other side closes.
 

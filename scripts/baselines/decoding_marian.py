@@ -23,6 +23,7 @@ from baselines.decoding_worker import (
 from baselines.loop import BOS_ID, EOS_ID, HALF, PAD_ID, final_words, pad
 from baselines.marian import library
 from baselines.weights import PARTS, Shape, Weights, projections, read
+from serving import products
 
 NEVER = -1e4  # a logit that no token in reach of a beam has, also in fp16
 ATTENTIONS = {
@@ -38,7 +39,7 @@ def build(work: Work) -> System:
     transformers = library()
     require_shared_embeddings(work)
     torch.set_num_threads(work["threads"])
-    torch.set_float32_matmul_precision("high" if work["precision"] == "tf32" else "highest")
+    torch.set_float32_matmul_precision(products(work["precision"]))
     torch.manual_seed(1)
     device = torch.device(work["device"])
     model = make_model(transformers, work["model"], work["vocab_size"], most_positions(work))

@@ -23,9 +23,10 @@ from transformer.config import (
 )
 from transformer.device import autocast, choose_device, choose_precision, set_threads
 from transformer.model import DecoderState, Transformer
+from transformer.model.prepacked import prepack
 from transformer.search import Hypothesis, SpecialIds, Task, search
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from transformer.translation import Translator
+from transformer.translation import start
 from transformer.translation.jobs import Job
 
 SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
@@ -59,7 +60,7 @@ def build(work: Work) -> System:
 def natural(work: Work) -> Decode:
     """The checkpoint's translator, which writes what it will."""
     settings = from_mapping(TranslateSettings, work["request"])
-    translator = Translator.of(settings)
+    translator = start(settings)
 
     def decode(sources: Rows, _: int, beam_size: int) -> Rows:
         config = replace(settings.search, beam_size=beam_size)
@@ -88,7 +89,10 @@ def forced(work: Work, device: torch.device) -> Decode:
         target_vocab_size=size,
         pad_id=PAD_ID,
     )
-    endless = Endless(model.to(device).eval())
+    model = model.to(device).eval()
+    if device.type == "cpu" and precision is Precision.fp32:
+        prepack(model)
+    endless = Endless(model)
 
     def decode(sources: Rows, length: int, beam_size: int) -> Rows:
         source = pad([[*ids, EOS_ID] for ids in sources]).to(device)

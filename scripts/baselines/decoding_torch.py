@@ -24,7 +24,7 @@ from baselines.decoding_worker import (
 from baselines.loop import BOS_ID, EOS_ID, HALF, PAD_ID, final_words, pad
 from baselines.plain import PlainTransformer
 from baselines.weights import PARTS, Shape, Weights, projections, read
-from serving import LeftOut
+from serving import LeftOut, products
 from torch import Tensor, nn
 
 ATTENTIONS = {
@@ -96,7 +96,7 @@ def build(work: Work) -> System:
     if not work["model"]["embedding_scale"]:
         raise LeftOut("it scales its embeddings, which the checkpoint was trained without")
     torch.set_num_threads(work["threads"])
-    torch.set_float32_matmul_precision("high" if work["precision"] == "tf32" else "highest")
+    torch.set_float32_matmul_precision(products(work["precision"]))
     torch.manual_seed(1)
     device = torch.device(work["device"])
     dtype = HALF.get(work["precision"])

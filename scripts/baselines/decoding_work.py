@@ -33,8 +33,9 @@ from transformer.text.files import read_lines
 from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizer, train_tokenizers
 from transformer.translation.translator import plan
 
-# What all systems can do alike: log-probability / T ** length_penalty.
-ALIKE = "normalization=plain"
+# What all systems can do alike: log-probability / T ** length_penalty, and an end with so many
+# finished outputs as the beam is wide.
+ALIKE = ("normalization=plain", "patience=1")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def settings_of(
     arguments: argparse.Namespace, device: torch.device, precision: Precision
 ) -> TranslateSettings:
     """What the project's translate command is asked; InputError where it has no such setting."""
-    words = [f"search.{word}" for word in (ALIKE, *arguments.search)]
+    words = [f"search.{word}" for word in (*ALIKE, *arguments.search)]
     composer = Composer("translate", TranslateSettings)
     composed: TranslateSettings = composer.settings(["checkpoint=none", *words])
     return replace(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from serving import peak_resident, seconds_since_start, serve
+from serving import peak_resident, products, seconds_since_start, serve
 from torch import Tensor, nn
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -71,7 +71,7 @@ def compete(task: Task, build: Callable[[Task], System]) -> None:
 
     def begin() -> tuple[dict[str, Any], Turns, Callable[[], dict[str, Any]]]:
         torch.set_num_threads(task.threads)
-        torch.set_float32_matmul_precision("high" if task.precision == "tf32" else "highest")
+        torch.set_float32_matmul_precision(products(task.precision))
         torch.manual_seed(1)
         device = torch.device(task.device)
         system = build(task)

@@ -11,7 +11,7 @@ import torch
 from baselines import decoding_project, decoding_torch, decoding_work
 from baselines.decoding_report import Report, add_ratios, latency, search_flops
 from baselines.plain import PlainTransformer
-from contenders import Contender
+from contenders import Contender, tuning
 from torch.utils.flop_counter import FlopCounterMode
 
 from transformer.config import ModelConfig, Norm, SearchConfig, to_mapping
@@ -243,3 +243,18 @@ def test_a_broken_file_is_refused_before_anything_is_measured(
     monkeypatch.setattr(benchmark_decoding, "make_job", None)
     with pytest.raises(InputError, match=r"rows\.json is not JSON"):
         run(monkeypatch, "--json", str(file))
+
+
+def test_tuned_systems_take_the_products_that_the_project_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        for permission in ("medium", "highest"):
+            torch.set_float32_matmul_precision(permission)
+            monkeypatch.setenv("FP32_PRODUCTS", tuning()["FP32_PRODUCTS"])
+            torch.set_float32_matmul_precision("high")
+            decoding_torch.build(make_work())
+            assert torch.get_float32_matmul_precision() == permission
+    finally:
+        torch.set_float32_matmul_precision(before)

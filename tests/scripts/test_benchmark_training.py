@@ -11,7 +11,7 @@ import benchmark_training
 import pytest
 from baselines.loop import Pairs, Task
 from benchmark_training import Measured, Round, figures, main, take_turns, variants_of
-from contenders import Contender
+from contenders import Contender, tuning
 from measuring import training_flops
 
 from transformer.config import ModelConfig
@@ -48,7 +48,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
         patch.setattr("measuring.CPU_SHAPES", [(64, 32, 32)])
         patch.setenv("PYTHONPATH", str(folder))
-        run(patch, "--baselines=plain,marian", "--kept-memory", f"--json={file}")
+        run(patch, "--baselines=plain,marian", "--tuned", f"--json={file}")
     return out.getvalue().splitlines(), file
 
 
@@ -66,11 +66,11 @@ def test_a_run_prints_all_figures_and_adds_a_row(ran: tuple[list[str], Path]) ->
         assert found["peak_memory"] > 1e7
         assert found["first_update_s"] > 0
     assert row["contenders"]["transformer-mt"]["ratio"] == 1
-    assert row["kept_memory"]
-    assert "all contenders with kept memory: MALLOC_MMAP_MAX_=0 MALLOC_TRIM" in "\n".join(lines)
+    assert row["tuned"] == tuning()
+    assert "all contenders with MALLOC_MMAP_MAX_=0 MALLOC_TRIM" in "\n".join(lines)
 
 
-def test_kept_memory_is_that_of_every_contender(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tuning_is_that_of_every_contender(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
 
     class Watched(Exception):  # noqa: N818
@@ -83,11 +83,10 @@ def test_kept_memory_is_that_of_every_contender(monkeypatch: pytest.MonkeyPatch)
         return cast(Contender, Fake(name, []))
 
     monkeypatch.setattr(benchmark_training, "Contender", begin)
-    for words in (["--kept-memory"], []):
+    for words in (["--tuned"], []):
         with pytest.raises(Watched):
             run(monkeypatch, "--baselines=plain", *words)
-    kept = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
-    assert seen == [kept, kept, {}, {}]
+    assert seen == [tuning(), tuning(), {}, {}]
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_in_one_line(

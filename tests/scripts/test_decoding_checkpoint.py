@@ -232,7 +232,7 @@ def test_a_checkpoint_is_decoded_by_all_and_judged(
     benchmark_decoding.main()
     (row,) = json.loads(file.read_text())
     assert row["lengths"] == "natural"
-    assert row["search"] == {"normalization": "plain", "max_length": 9}
+    assert row["search"] == {"normalization": "plain", "patience": 1.0, "max_length": 9}
     systems = row["systems"]
     assert [found["same_outputs"] for found in systems.values()] == [1, 1]
     assert systems.keys() == {benchmark_decoding.PROJECT, "plain"}
