@@ -142,15 +142,18 @@ def test_samples_go_on_as_they_would_have_come(
     assert (tmp_path / "new").read_bytes() == expected
 
 
-def test_mbr_chooses_of_what_is_drawn_for_the_line(
-    translator: Translator, draw_lines: Draw
+@pytest.mark.parametrize("drawn", [True, False])
+def test_mbr_chooses_of_what_is_found_for_the_line(
+    translator: Translator, draw_lines: Draw, drawn: bool
 ) -> None:
-    drawn = replace(SAMPLES, n_best=6)
-    sources = draw_lines(8)
-    chosen = list(translator.translate(sources, MBR))
-    for samples, found in zip(translator.translate(sources, drawn), chosen, strict=True):
-        if samples.source.strip():
-            expected = choose(samples.outputs, Utility.chrf, translator.settings.data.target, 2)
+    beam = SearchConfig(beam_size=6, max_length=SAMPLES.max_length)
+    config = MBR if drawn else replace(beam, n_best=2, mbr=Utility.chrf)
+    sources, language = draw_lines(8), translator.settings.data.target
+    chosen = list(translator.translate(sources, config))
+    all_of_them = replace(SAMPLES if drawn else beam, n_best=6)
+    for among, found in zip(translator.translate(sources, all_of_them), chosen, strict=True):
+        if among.source.strip():
+            expected = choose(among.outputs, Utility.chrf, language, 2, drawn=drawn)
             assert [o.text for o in found.outputs] == [o.text for o in expected]
             assert found.scores == pytest.approx([o.score for o in expected], abs=1e-9)
         else:

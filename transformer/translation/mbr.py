@@ -1,6 +1,7 @@
 """Minimum-Bayes-risk decoding: of many outputs, those that are most like all the others."""
 
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,21 +15,26 @@ from transformer.translation.request import Output
 DECIMALS = 9
 
 
-def choose(outputs: Sequence[Output], utility: Utility, language: str, n_best: int) -> list[Output]:
+def choose(
+    outputs: Sequence[Output], utility: Utility, language: str, n_best: int, *, drawn: bool
+) -> list[Output]:
     """The `n_best` of the `outputs` with the highest expected utility, best first.
 
-    The expectation, 0 to 100, is the mean over all outputs as references, each counted as often as
-    it occurs, the one that is scored included; it becomes their score. This is the decision rule
-    of Kumar and Byrne, 2004, and, over samples, the estimate of Eikema and Aziz, 2022. Of outputs
-    with one text the most probable stands for all: there are fewer than `n_best` where there are
-    not so many texts. Equal ones are ranked by log-probability. InputError where the tokenizer for
-    `language` is not installed.
+    The expectation, 0 to 100, is over all outputs as references, the one that is scored included;
+    it becomes their score. Outputs that were `drawn` weigh the same, as often as they occur (Eikema
+    and Aziz, 2022); those of a beam weigh what the model gives them (Kumar and Byrne, 2004). Of
+    outputs with one text the most probable stands for all: there are fewer than `n_best` where
+    there are not so many texts. Equal ones are ranked by log-probability. InputError where the
+    tokenizer for `language` is not installed.
     """
     candidates: dict[str, Output] = {}
     for output in sorted(outputs, key=lambda output: -output.log_probability):
         candidates.setdefault(output.text, output)
-    counts = Counter(output.text for output in outputs)
-    shares = np.array([counts[text] for text in candidates]) / len(outputs)
+    highest = max(output.log_probability for output in outputs)
+    weights: dict[str, float] = defaultdict(float)
+    for output in outputs:
+        weights[output.text] += 1 if drawn else math.exp(output.log_probability - highest)
+    shares = np.array([weights[text] for text in candidates]) / sum(weights.values())
     expected = (pairwise(utility, list(candidates), language) @ shares).tolist()
     scored = [
         replace(output, score=score)

@@ -17,6 +17,7 @@ from transformer.config import (
     Protected,
     RequestSettings,
     SearchConfig,
+    SearchMethod,
     TrainSettings,
 )
 from transformer.device import (
@@ -193,7 +194,8 @@ class Translator:
         outputs = self.planner.outputs(hypotheses)
         if config.mbr is None:
             return outputs
-        return choose(outputs, config.mbr, self.settings.data.target, config.n_best)
+        language, drawn = self.settings.data.target, config.method is SearchMethod.sampling
+        return choose(outputs, config.mbr, language, config.n_best, drawn=drawn)
 
     def _search(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
         """As `search_jobs`; InputError names the line that nothing can be found for."""
