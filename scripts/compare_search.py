@@ -62,18 +62,18 @@ def main() -> None:
     translators = {False: load(single, arguments.threads)}
     if others:
         translators[True] = load(arguments.checkpoint, arguments.threads)
+    language = translators[False].settings.data.target
+    ways = [way for way in WAYS if way[2] in translators and way[0].startswith(arguments.only)]
+    require(bool(ways), f"--only={arguments.only}: no way begins so with these checkpoints")
     print(HEADS)
     print("|---" * HEADS.count(" |") + "|")
     first: list[str] = []
-    for name, settings, together in WAYS:
-        if together not in translators or not name.startswith(arguments.only):
-            continue
+    for name, settings, together in ways:
         began = time.perf_counter()
         config = from_mapping(SearchConfig, settings)
         found = list(translators[together].translate(sources, config))
         speed = len(sources) / (time.perf_counter() - began)
         first = first or [each.text for each in found]
-        language = translators[together].settings.data.target
         print(row(name, found, references, first, language, speed), flush=True)
     print(bleu(first, references, language).signature, chrf(first, references).signature)
     for key, value in environment(translators[False].device).items():

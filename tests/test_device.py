@@ -290,6 +290,6 @@ def test_few_kernels_are_kept_unless_the_environment_says_otherwise(
     monkeypatch.setenv(one, "7")
     monkeypatch.setenv(other, "7")  # to be restored in the end
     monkeypatch.delenv(other)
-    choose_device("cpu")
+    choose_precision(Precision.fp32, CPU)
     assert os.environ[one] == "7"
     assert os.environ[other] == str(KERNELS)

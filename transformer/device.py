@@ -31,7 +31,6 @@ def choose_device(name: str) -> torch.device:
 
     InputError where it is not a device of this machine.
     """
-    limit_kernels()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -54,7 +53,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Precision:
-    """`precision`, with `auto` decided for `device`; sets how its matrix products round."""
+    """`precision`, with `auto` decided for `device`; sets how its matrix products are made."""
+    if device.type == "cpu":
+        limit_kernels()
     if precision is Precision.auto:
         precision = Precision.bf16 if device.type == "cuda" and has_bf16() else Precision.fp32
     require(
@@ -105,14 +106,18 @@ def is_exact(permission: str) -> bool:
 
 
 def _error(rows: int, columns: int) -> float:
-    """The largest error of a product, relative to the root of the mean square of all of it."""
+    """The `relative_error` of a product and of its transpose."""
     generator = torch.Generator().manual_seed(1)
     x, weight = (
         torch.randn(n, 256, generator=generator, dtype=torch.float32, device="cpu")
         for n in (rows, columns)
     )
     exact = x.double() @ weight.double().T
-    found = torch.stack([x @ weight.T, (weight @ x.T).T]).double()
+    return relative_error(torch.stack([x @ weight.T, (weight @ x.T).T]), exact)
+
+
+def relative_error(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """The largest error, relative to the root of the mean square of what is `exact`."""
     return float((found - exact).abs().max() / exact.square().mean().sqrt())
 
 

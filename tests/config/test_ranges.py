@@ -13,15 +13,18 @@ from transformer.config import (
     EvaluateSettings,
     FilesConfig,
     HubConfig,
+    LengthNormalization,
     ModelConfig,
     OptimConfig,
     ParallelConfig,
     PhrasebookConfig,
     SearchConfig,
+    SearchMethod,
     TokenizerConfig,
     TrainingConfig,
     TrainSettings,
     TranslateSettings,
+    Utility,
 )
 from transformer.errors import InputError
 
@@ -58,6 +61,18 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (TrainSettings, {"seed": -1}, "seed=-1 must lie in"),
         (TokenizerConfig, {"seed": -1}, "tokenizer.seed=-1 must lie in"),
         (SearchConfig, {"beam_size": 0}, "search.beam_size=0"),
+        (SearchConfig, {"patience": 0.0}, "search.patience=0.0"),
+        (SearchConfig, {"patience": 101.0}, "search.patience=101.0"),
+        (SearchConfig, {"method": "sampling", "patience": 1.0}, "search.method=beam"),
+        (SearchConfig, {"method": "beams"}, "search.method=beams must be one of beam, sampling"),
+        (SearchConfig, {"mbr": "ter"}, "search.mbr=ter must be one of chrf, bleu"),
+        (SearchConfig, {"normalization": 3}, "search.normalization=3 must be one of wu, plain"),
+        (SearchConfig, {"max_length": 1}, "search.max_length=1 must be null or at least 2"),
+        (
+            EvaluateSettings,
+            {"hypothesis": "h", "reference": "r", "target_language": "de", "max_source_pieces": 7},
+            "max_source_pieces goes with checkpoint",
+        ),
         (SearchConfig, {"n_best": 6}, "search.n_best=6 is larger than search.beam_size=5"),
         (SearchConfig, {"length_penalty": -1.0}, "search.length_penalty=-1.0"),
         (SearchConfig, {"max_length_offset": 0}, "search.max_length_offset=0"),
@@ -107,3 +122,11 @@ def test_a_value_out_of_range_is_refused_in_one_line(
         make(**values)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_search_takes_its_choices_by_name_too() -> None:
+    named = SearchConfig(method="sampling", normalization="plain", mbr="bleu")  # type: ignore[arg-type]
+    meant = SearchConfig(
+        method=SearchMethod.sampling, normalization=LengthNormalization.plain, mbr=Utility.bleu
+    )
+    assert named == meant

@@ -1,6 +1,7 @@
 """Properties of the position encodings."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -51,3 +52,14 @@ def test_the_table_is_no_parameter_and_is_not_saved() -> None:
 def test_the_table_keeps_the_models_dtype_as_it_grows() -> None:
     positions = Positions(8).double()
     assert positions(0, 2 * INITIAL_LENGTH).dtype is torch.float64
+
+
+class Contested(Positions):
+    """Another thread puts a shorter table in the place of each."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value[:INITIAL_LENGTH] if name == "table" else value)
+
+
+def test_a_table_that_another_thread_replaces_is_long_enough_all_the_same() -> None:
+    assert Contested(8)(0, 5 * INITIAL_LENGTH).shape == (5 * INITIAL_LENGTH, 8)

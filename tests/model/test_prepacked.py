@@ -1,5 +1,7 @@
 """Linear layers with prepared weights give what plain ones give."""
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -69,3 +71,10 @@ def test_operators_that_round_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
     is_possible.cache_clear()
     assert not is_possible()
     is_possible.cache_clear()
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_multiplies_as_the_original(again: Callable[[nn.Module], nn.Module]) -> None:
+    layer = PrepackedLinear(nn.Linear(48, 40).requires_grad_(False))
+    x = torch.randn(3, 48)
+    torch.testing.assert_close(again(layer)(x), layer(x))

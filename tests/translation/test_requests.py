@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from transformer.config import LineFormat, Precision, SearchConfig, TranslateSettings
+from transformer.config import LineFormat, Precision, Protected, SearchConfig, TranslateSettings
 from transformer.errors import InputError
+from transformer.model.prepacked import PrepackedLinear, is_possible
 from transformer.translation import Request, Translator, translate_file
 from transformer.translation.lines import parse_request
 
@@ -111,3 +113,41 @@ def test_any_json_is_a_request_or_an_error_of_one_line(value: Any) -> None:
 def test_what_is_no_json_is_an_error_of_one_line(text: str) -> None:
     with pytest.raises(InputError, match=r"^in, line 3"):
         parse_request(f"x{text}", "in, line 3")
+
+
+def test_a_translator_takes_its_settings_by_name(checkpoint: Path) -> None:
+    translator = Translator.load(str(checkpoint), "cpu", "bf16", protect=["urls"])
+    assert translator.precision is Precision.bf16
+    assert translator.planner.options.protect == [Protected.urls]
+    assert isinstance(translator.members[0].model.output, nn.Linear)
+
+
+@pytest.mark.skipif(not is_possible(), reason="torch is built without oneDNN")
+def test_a_translator_in_fp32_has_prepared_weights(checkpoint: Path) -> None:
+    translator = Translator.load([str(checkpoint)], "cpu", "fp32")
+    assert isinstance(translator.members[0].model.output, PrepackedLinear)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "int8"}, "precision=int8 must be one of auto, fp32"),
+        ({"protect": ["url"]}, "protect[0]=url must be one of urls, emails, numbers"),
+        ({"protect": "urls"}, "protect='urls' is one text; give a list of them"),
+        ({"exclude": "word"}, "exclude='word' is one text; give a list of them"),
+    ],
+)
+def test_a_translator_refuses_what_is_no_setting(
+    checkpoint: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        Translator.load(str(checkpoint), "cpu", **settings)
+    assert message in str(raised.value)
+
+
+def test_one_text_is_no_list_of_texts(translator: Translator) -> None:
+    with pytest.raises(InputError, match="lines is one text; give a list of them"):
+        next(translator.translate("a line"))
+    for name in ("include", "exclude"):
+        with pytest.raises(InputError, match=f"{name}='word' is one text"):
+            Request(source="a line", **{name: "word"})

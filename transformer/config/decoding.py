@@ -214,7 +214,10 @@ class EvaluateSettings(RequestSettings):
         )
         given = [
             name
-            for name in ("source", "output", "terminology", "exclude", "protect", "shortlist")
+            for name in (
+                *("source", "output", "terminology", "exclude", "protect"),
+                *("max_source_pieces", "shortlist"),
+            )
             if getattr(self, name)
         ]
         require(

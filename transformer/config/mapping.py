@@ -79,7 +79,12 @@ def expected(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return f"one of {', '.join(hint.__members__)}"
     if typing.get_origin(hint) is list:
-        return "a list, as in [a,b]"
+        (inner,) = typing.get_args(hint)
+        named = isinstance(inner, type) and issubclass(inner, Enum)
+        names = list(inner.__members__) if named else ["a", "b"]
+        return f"a list, as in [{','.join(names[:2])}]" + (
+            f", of {', '.join(names)}" if named else ""
+        )
     return _NAMES[hint]
 
 

@@ -3,8 +3,20 @@
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar
 
 from transformer.errors import require
+
+E = TypeVar("E", bound=Enum)
+
+
+def member(kind: type[E], key: str, value: E | str) -> E:
+    """`value`, or the member of `kind` with that name; InputError where there is none."""
+    if isinstance(value, kind):
+        return value
+    names = kind.__members__
+    require(value in names, f"{key}={value} must be one of {', '.join(names)}")
+    return kind[str(value)]
 
 
 class SearchMethod(Enum):
@@ -123,6 +135,10 @@ class SearchConfig:
     batch_tokens: int = 16_384  # padded source pieces of a batch, times the beam
 
     def __post_init__(self) -> None:
+        self.method = member(SearchMethod, "search.method", self.method)
+        self.normalization = member(LengthNormalization, "search.normalization", self.normalization)
+        if self.mbr is not None:
+            self.mbr = member(Utility, "search.mbr", self.mbr)
         for name in ("beam_size", "n_best", "groups", "batch_tokens", "max_length_offset"):
             value = getattr(self, name)
             require(value >= 1, f"search.{name}={value} must be at least 1")
@@ -140,10 +156,11 @@ class SearchConfig:
             self.patience is None or 0 < self.patience <= 100,
             f"search.patience={self.patience} must be null or lie in (0, 100]",
         )
-        for name in ("max_length", "no_repeat_ngram"):
+        for name, least in (("max_length", 2), ("no_repeat_ngram", 1)):
             value = getattr(self, name)
             require(
-                value is None or value >= 1, f"search.{name}={value} must be null or at least 1"
+                value is None or value >= least,
+                f"search.{name}={value} must be null or at least {least}",
             )
         require(
             self.max_length is None or self.min_length < self.max_length,
@@ -176,6 +193,9 @@ class SearchConfig:
             require(n is None, f"search.sampling.n={n} goes with search.method=sampling")
             return
         require(self.groups == 1, f"search.groups={self.groups} goes with search.method=beam")
+        require(
+            self.patience is None, f"search.patience={self.patience} goes with search.method=beam"
+        )
         require(
             self.coverage_penalty == 0,
             f"search.coverage_penalty={self.coverage_penalty} goes with search.method=beam",

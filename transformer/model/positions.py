@@ -29,9 +29,11 @@ class Positions(nn.Module):
 
     def forward(self, start: int, length: int) -> Tensor:
         """Encodings [length, D] of the positions from `start` on."""
-        if start + length > len(self.table):
+        table = self.table  # which another thread may replace
+        if start + length > len(table):
             # The table outlives the search in which it may grow.
             with torch.inference_mode(False):
-                longer = sinusoids(2 * (start + length), self.table.shape[1])
-                self.table = longer.to(self.table.device, self.table.dtype)
-        return self.table[start : start + length]
+                longer = sinusoids(2 * (start + length), table.shape[1])
+                table = longer.to(table.device, table.dtype)
+            self.table = table
+        return table[start : start + length]

@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from transformer.errors import require
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +17,16 @@ class Request:
     prefix: str = ""  # the translation begins with it; its last word may be unfinished
     include: Sequence[str] = ()  # phrases that must occur
     exclude: Sequence[str] = ()  # words and phrases that must not
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            listed(name, getattr(self, name))
+
+
+def listed(name: str, values: Sequence[T]) -> list[T]:
+    """The `values` as a list; InputError where they are one text, which would be its letters."""
+    require(not isinstance(values, str), f"{name}={values!r} is one text; give a list of them")
+    return list(values)
 
 
 @dataclass(frozen=True, kw_only=True)

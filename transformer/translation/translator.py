@@ -19,6 +19,8 @@ from transformer.config import (
     SearchConfig,
     SearchMethod,
     TrainSettings,
+    from_mapping,
+    to_mapping,
 )
 from transformer.device import (
     autocast,
@@ -27,7 +29,7 @@ from transformer.device import (
     keep_freed_memory,
     set_threads,
 )
-from transformer.errors import InputError
+from transformer.errors import InputError, require
 from transformer.model.prepacked import prepack
 from transformer.search import AttendingModel, Hypothesis, SpecialIds, search
 from transformer.search.shortlist import Subvocabulary
@@ -39,20 +41,20 @@ from transformer.translation.alignment import word_links, written_word_starts
 from transformer.translation.jobs import Job, Options, Planner, named
 from transformer.translation.mbr import choose
 from transformer.translation.models import Member, combined, require_same_tokenizers
-from transformer.translation.request import Output, Request, Translation
+from transformer.translation.request import Output, Request, Translation, listed
 from transformer.translation.scoring import Scorer
 from transformer.translation.terminology import read_terminology
 
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
-LEAST_PIECES = 16
+LEAST_PIECES = 16  # that a line of a batch counts as
 SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
 
 
 class Translator:
     """One or more models with their tokenizers, ready to translate.
 
-    It may be used by several threads at once; nothing in it changes.
+    It may be used by several threads at once. The weights of its models must not change any more.
     """
 
     def __init__(
@@ -81,17 +83,32 @@ class Translator:
         cls,
         checkpoint: str | Sequence[str],
         device: str = "auto",
-        precision: Precision = Precision.auto,
-        **settings: Any,
-    ) -> "Translator":
+        precision: Precision | str = Precision.auto,
+        *,
+        ensemble: EnsembleConfig | None = None,
+        terminology: str | None = None,
+        exclude: Sequence[str] = (),
+        protect: Sequence[Protected | str] = (),
+        max_source_pieces: int | None = None,
+        shortlist: str | None = None,
+    ) -> Self:
         """The translator of a run's folder or a checkpoint's; of several, an ensemble.
 
-        `settings` are others of `RequestSettings`. InputError where there is no such checkpoint.
+        The settings are those of the translate command, precision and what is protected also by
+        name. InputError where there is no such checkpoint or setting.
         """
-        checkpoints = checkpoint if isinstance(checkpoint, str) else list(checkpoint)
-        return cls.of(
-            RequestSettings(checkpoint=checkpoints, device=device, precision=precision, **settings)
-        )
+        settings = {
+            "checkpoint": checkpoint if isinstance(checkpoint, str) else list(checkpoint),
+            "device": device,
+            "precision": precision,
+            "ensemble": to_mapping(ensemble or EnsembleConfig()),
+            "terminology": terminology,
+            "exclude": listed("exclude", exclude),
+            "protect": listed("protect", protect),
+            "max_source_pieces": max_source_pieces,
+            "shortlist": shortlist,
+        }
+        return cls.of(from_mapping(RequestSettings, settings))
 
     @classmethod
     def of(cls, settings: DecodingSettings) -> Self:
@@ -122,14 +139,25 @@ class Translator:
         )
 
     def translate(
-        self, lines: Iterable[str | Request], config: SearchConfig | None = None
+        self,
+        lines: Iterable[str | Request],
+        config: SearchConfig | None = None,
+        *,
+        alignment: bool = False,
+        attention: bool = False,
     ) -> Iterator[Translation]:
-        """The translation of each line, in order; reads WINDOW lines ahead."""
+        """The translation of each line, in order; reads WINDOW lines ahead.
+
+        With `alignment` and `attention`, each output has them.
+        """
+        require(not isinstance(lines, str), "lines is one text; give a list of them")
         config = config or SearchConfig()
         requests = (Request(source=line) if isinstance(line, str) else line for line in lines)
         first = 0
         while window := list(islice(requests, WINDOW)):
-            yield from self.translate_together(window, config, first=first)
+            yield from self.translate_together(
+                window, config, first=first, alignment=alignment, attention=attention
+            )
             first += len(window)
 
     def translate_together(
