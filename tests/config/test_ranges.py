@@ -18,6 +18,7 @@ from transformer.config import (
     OptimConfig,
     ParallelConfig,
     PhrasebookConfig,
+    SamplingConfig,
     SearchConfig,
     SearchMethod,
     TokenizerConfig,
@@ -64,6 +65,18 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (SearchConfig, {"patience": 0.0}, "search.patience=0.0"),
         (SearchConfig, {"patience": 101.0}, "search.patience=101.0"),
         (SearchConfig, {"method": "sampling", "patience": 1.0}, "search.method=beam"),
+        (SearchConfig, {"mbr": "chrf", "beam_size": 1}, "search.mbr=chrf chooses among several"),
+        (SearchConfig, {"mbr": "bleu", "method": "sampling"}, "search.mbr=bleu chooses among"),
+        (
+            SearchConfig,
+            {"sampling": SamplingConfig(top_k=5, seed=2)},
+            "search.sampling.top_k=5, search.sampling.seed=2 goes with search.method=sampling",
+        ),
+        (
+            TranslateSettings,
+            {"checkpoint": "a", "terminology": "t", "search": SearchConfig(groups=5)},
+            "search.groups=5 does not go with terminology and protect",
+        ),
         (SearchConfig, {"method": "beams"}, "search.method=beams must be one of beam, sampling"),
         (SearchConfig, {"mbr": "ter"}, "search.mbr=ter must be one of chrf, bleu"),
         (SearchConfig, {"normalization": 3}, "search.normalization=3 must be one of wu, plain"),
@@ -125,8 +138,11 @@ def test_a_value_out_of_range_is_refused_in_one_line(
 
 
 def test_a_search_takes_its_choices_by_name_too() -> None:
-    named = SearchConfig(method="sampling", normalization="plain", mbr="bleu")  # type: ignore[arg-type]
+    named = SearchConfig(method="sampling", n_best=2, normalization="plain", mbr="bleu")  # type: ignore[arg-type]
     meant = SearchConfig(
-        method=SearchMethod.sampling, normalization=LengthNormalization.plain, mbr=Utility.bleu
+        method=SearchMethod.sampling,
+        n_best=2,
+        normalization=LengthNormalization.plain,
+        mbr=Utility.bleu,
     )
     assert named == meant

@@ -103,6 +103,11 @@ class RequestSettings(DecodingSettings):
             f"max_source_pieces={self.max_source_pieces} must be null or at least 1",
         )
         require(
+            self.search.groups == 1 or not (self.terminology or self.protect),
+            f"search.groups={self.search.groups} does not go with terminology and protect, whose "
+            "phrases must occur",
+        )
+        require(
             all(phrase.strip() for phrase in self.exclude),
             f"exclude={shown(self.exclude)} holds an empty phrase",
         )
@@ -141,7 +146,7 @@ class TranslateSettings(RequestSettings):
 
 @dataclass(kw_only=True)
 class ScoreSettings(DecodingSettings):
-    """transformer score: the log-probability that a model gives each of given translations."""
+    """transformer score: the score that a search would give each of given translations."""
 
     source: str = ""  # file
     target: str = ""  # file of translations, a line for a line of the source

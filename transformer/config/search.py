@@ -1,7 +1,7 @@
 """Settings of the search for a translation."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TypeVar
 
@@ -189,8 +189,18 @@ class SearchConfig:
 
     def _check_sampling(self) -> None:
         n = self.sampling.n
+        require(
+            self.mbr is None or self.width > 1,
+            f"search.mbr={self.mbr and self.mbr.name} chooses among several outputs; set "
+            "search.beam_size, or search.sampling.n with samples",
+        )
         if self.method is not SearchMethod.sampling:
-            require(n is None, f"search.sampling.n={n} goes with search.method=sampling")
+            changed = [
+                f"search.sampling.{each.name}={getattr(self.sampling, each.name)}"
+                for each in fields(self.sampling)
+                if getattr(self.sampling, each.name) != each.default
+            ]
+            require(not changed, f"{', '.join(changed)} goes with search.method=sampling")
             return
         require(self.groups == 1, f"search.groups={self.groups} goes with search.method=beam")
         require(
