@@ -31,7 +31,7 @@ from transformer.metrics import bleu
 from transformer.model import Transformer
 from transformer.text.files import read_lines
 from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizer, train_tokenizers
-from transformer.translation.translator import plan
+from transformer.translation.batches import plan
 
 # What all systems can do alike: log-probability / T ** length_penalty, and an end with so many
 # finished outputs as the beam is wide.

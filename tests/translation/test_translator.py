@@ -12,7 +12,7 @@ from transformer.config import Precision, SearchConfig
 from transformer.search import Task
 from transformer.translation import Member, Request, Translation, Translator
 from transformer.translation import translator as module
-from transformer.translation.translator import LEAST_PIECES, plan
+from transformer.translation.batches import LEAST_PIECES, plan
 
 Draw = Callable[[int], list[str]]
 SHORT: dict[str, Any] = {"max_length_offset": 3, "max_length_ratio": 1.0}

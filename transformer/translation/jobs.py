@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from transformer.config import Protected, SearchConfig
+from transformer.config import Protected, RequestSettings, SearchConfig
 from transformer.errors import InputError, require
 from transformer.search import Hypothesis, Task
 from transformer.text.tokenizer import Tokenizers
@@ -16,7 +16,7 @@ from transformer.translation.protection import Masked, Span, StandIns, masked_pr
 from transformer.translation.request import BLANK, Output, Request, Translation
 from transformer.translation.splitting import has_spaces, split
 from transformer.translation.tasks import TargetVocabulary, excluded, phrase_of, prefix_of
-from transformer.translation.terminology import Terminology
+from transformer.translation.terminology import Terminology, read_terminology
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,19 @@ class Options:
     exclude: Sequence[str] = ()
     protect: Sequence[Protected] = ()
     max_source_pieces: int  # longer lines are translated in parts
+
+
+def options_of(settings: RequestSettings, longest: int) -> Options:
+    """What `settings` ask of all lines; `longest` pieces is what the models were trained with."""
+    terminology = None
+    if settings.terminology is not None:
+        terminology = read_terminology(settings.terminology)
+    return Options(
+        terminology=terminology,
+        exclude=settings.exclude,
+        protect=[Protected(each) for each in settings.protect],
+        max_source_pieces=settings.max_source_pieces or longest,
+    )
 
 
 @dataclass(frozen=True)

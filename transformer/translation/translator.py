@@ -38,16 +38,15 @@ from transformer.text.batching import pad
 from transformer.text.lexicon import Lexicon
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizers
 from transformer.translation.alignment import word_links, written_word_starts
-from transformer.translation.jobs import Job, Options, Planner, named
+from transformer.translation.batches import plan
+from transformer.translation.jobs import Job, Options, Planner, named, options_of
 from transformer.translation.mbr import choose
 from transformer.translation.models import Member, combined, require_same_tokenizers
 from transformer.translation.request import Output, Request, Translation, listed
 from transformer.translation.scoring import Scorer
-from transformer.translation.terminology import read_terminology
 
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
-LEAST_PIECES = 16  # that a line of a batch counts as
 SPECIAL = SpecialIds(pad=PAD_ID, unk=UNK_ID, bos=BOS_ID, eos=EOS_ID)
 
 
@@ -295,33 +294,3 @@ def start(settings: DecodingSettings) -> Translator:
     if translator.device.type == "cpu":
         keep_freed_memory()
     return translator
-
-
-def options_of(settings: RequestSettings, longest: int) -> Options:
-    """What `settings` ask of all lines; `longest` pieces is what the models were trained with."""
-    terminology = None
-    if settings.terminology is not None:
-        terminology = read_terminology(settings.terminology)
-    return Options(
-        terminology=terminology,
-        exclude=settings.exclude,
-        protect=[Protected(each) for each in settings.protect],
-        max_source_pieces=settings.max_source_pieces or longest,
-    )
-
-
-def plan(lengths: Sequence[int], config: SearchConfig) -> Iterator[list[int]]:
-    """Batches of row numbers, longest first, each within `config.batch_tokens`.
-
-    Memory goes by rows too, each with its logits: a short line counts as LEAST_PIECES long.
-    """
-    rows = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    batch: list[int] = []
-    for row in rows:
-        longest = max(lengths[batch[0] if batch else row] + 1, LEAST_PIECES)
-        if batch and (len(batch) + 1) * longest * config.width > config.batch_tokens:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
