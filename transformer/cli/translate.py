@@ -16,7 +16,7 @@ COMMAND = Command(
     run=run,
     examples=(
         "transformer translate checkpoint=runs/NAME input=FILE output=FILE",
-        "echo 'Where is the station?' | transformer translate checkpoint=runs/NAME",
+        "echo 'Where is the railway station?' | transformer translate checkpoint=runs/NAME",
         "transformer translate checkpoint=runs/NAME input=FILE output=FILE processes=4",
         "transformer translate checkpoint=runs/NAME input=FILE search.n_best=5 alignment=true",
         "transformer translate checkpoint=[runs/A,runs/B] input=FILE output_format=jsonl",
