@@ -70,7 +70,7 @@ def test_an_experiment_wins_over_groups_and_loses_to_the_command_line(tmp_path: 
 def test_a_stem_may_be_a_list() -> None:
     data = train(*FILES, "data.train=[a,b c]").data
     assert isinstance(data, FilesConfig)
-    assert data.train_stems == ["a", "b c"]
+    assert [corpus.path for corpus in data.corpora("train")] == ["a", "b c"]
 
 
 @pytest.mark.parametrize("path", ["a=b", "a(1)", "it's", "a\\", "a\\'", "a b", "d/é=[", '"'])
@@ -103,13 +103,13 @@ def test_a_path_needs_no_quotes(path: str) -> None:
         ("threads=two", "threads=two must be null or a whole number"),
         ("model.norm=middle", "model.norm=middle must be one of post, pre"),
         ("tokenizer.user_symbols=3", "must be a list, as in [a,b]"),
-        ("data.cleaning=3", "data.cleaning is a group of settings"),
+        ("cleaning.max_ratio=a", "cleaning.max_ratio=a must be"),
         ("seed=", "seed= must be a whole number"),
         ("seed=???", "seed must be a whole number"),
         ("seed=${nothing}", "'nothing' not found"),
         ("model=huge", "there is no such model; there are base, big, small, tiny"),
         ("model=3", "there is no such model; there are base, big, small, tiny"),
-        ("data=null", "there is no such data; there are files, hub, phrasebook"),
+        ("data=null", "there is no such data; there are csv, files, hub, "),
         ("data.kind=hub", "write data=hub"),
         ("data.train=a", "there is no setting data.train with data=phrasebook; it belongs to"),
         ("data=files", "data.source is not set"),

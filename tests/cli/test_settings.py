@@ -9,7 +9,7 @@ from transformer.config import AverageSettings, TrainSettings
 def test_every_leaf_is_a_setting() -> None:
     settings = settings_of(TrainSettings)
     assert not any(is_dataclass(setting.hint) for setting in settings.values())
-    assert {"seed", "model.d_model", "data.cleaning.max_ratio", "data.train"} <= set(settings)
+    assert {"seed", "model.d_model", "cleaning.max_ratio", "data.train"} <= set(settings)
 
 
 def test_a_setting_knows_the_kinds_of_data_that_have_it() -> None:

@@ -37,6 +37,15 @@ def test_a_training_is_tested_and_says_what_comes_next(
     assert "next: transformer translate" in output
 
 
+def test_what_comes_next_says_the_language_where_there_are_several(
+    calls: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = ["data=files", "data.source=en", "data.target=de", "data.valid=v"]
+    assert main(["train", *data, "data.train=[a,{path: b, target: zh}]"]) == 0
+    output = capfd.readouterr().out
+    assert output.count(" target_language=de\n") == 2
+
+
 def test_of_several_processes_only_the_first_tests_and_prints(
     calls: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

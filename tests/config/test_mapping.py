@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +113,18 @@ def test_a_file_without_settings_is_refused_by_its_name(content: str, tmp_path: 
     with pytest.raises(InputError, match=r"config\.yaml") as caught:
         load_settings(TrainSettings, file)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("duplicates", "name"), [(True, "exact"), (False, "none")])
+def test_a_file_from_before_cleaning_was_a_group_of_its_own_is_read(
+    duplicates: bool, name: str, tmp_path: Path
+) -> None:
+    cleaning = {"empty": False, "duplicates": duplicates, "max_pieces": 7, "max_ratio": 3.0}
+    data = {"kind": "files", "source": "en", "target": "de", "train": "a", "valid": "b"}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"data": {**data, "cleaning": cleaning}}))
+    expected = {"data": data, "cleaning": {**cleaning, "duplicates": name}}
+    assert load_settings(TrainSettings, file) == from_mapping(TrainSettings, expected)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

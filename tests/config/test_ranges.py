@@ -92,8 +92,8 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (TokenizerConfig, {"vocab_size": 4}, "tokenizer.vocab_size=4"),
         (TokenizerConfig, {"character_coverage": 0.5}, "tokenizer.character_coverage=0.5"),
         (TokenizerConfig, {"user_symbols": ["a", "a"]}, "tokenizer.user_symbols"),
-        (CleaningConfig, {"max_pieces": 0}, "data.cleaning.max_pieces=0"),
-        (CleaningConfig, {"max_ratio": 0.5}, "data.cleaning.max_ratio=0.5"),
+        (CleaningConfig, {"max_pieces": 0}, "cleaning.max_pieces=0"),
+        (CleaningConfig, {"max_ratio": 0.5}, "cleaning.max_ratio=0.5"),
         (PhrasebookConfig, {"source": "no such"}, "data.source=no such is no language code"),
         (
             EvaluateSettings,
@@ -111,7 +111,12 @@ DROPPING = ModelConfig(attention_dropout=0.1)
         (
             FilesConfig,
             {"source": "en", "target": "de", "train": 3},
-            "data.train=3 must be text or a list",
+            "data.train=3 must be a path, or a group",
+        ),
+        (
+            FilesConfig,
+            {"source": "en", "target": "de", "train": [{"paht": "a"}]},
+            "there is no setting data.train.paht; did you mean data.train.path?",
         ),
         (FilesConfig, {"source": "en", "target": "de", "train": "a"}, "needs validation data"),
         (HubConfig, {"source": "en", "target": "de"}, "data.path is not set"),

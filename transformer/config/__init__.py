@@ -4,15 +4,17 @@ The classes here know nothing of Hydra: build them by hand, or from a plain mapp
 `from_mapping`. Each checks its own ranges when it is made and raises InputError.
 """
 
+from transformer.config.cleaning import CleaningConfig, Duplicates, Leaks, LeakSide, UnicodeForm
 from transformer.config.commands import (
     AverageSettings,
     Precision,
     PrepareSettings,
     TrainSettings,
 )
+from transformer.config.context import SEPARATOR, ContextConfig, language_tag
+from transformer.config.corpora import STDIN, CorpusConfig, CorpusFormat
 from transformer.config.data import (
     AUTO,
-    CleaningConfig,
     DataConfig,
     DataKind,
     FilesConfig,
@@ -59,14 +61,20 @@ from transformer.config.training import (
 __all__ = [
     "AUTO",
     "ENDING",
+    "SEPARATOR",
+    "STDIN",
     "AlignmentConfig",
     "AttentionConfig",
     "AverageSettings",
     "CleaningConfig",
+    "ContextConfig",
+    "CorpusConfig",
+    "CorpusFormat",
     "DataConfig",
     "DataKind",
     "DecodingSettings",
     "DistillationConfig",
+    "Duplicates",
     "EnsembleConfig",
     "EnsembleMean",
     "EvaluateSettings",
@@ -74,6 +82,8 @@ __all__ = [
     "FaultsConfig",
     "FilesConfig",
     "HubConfig",
+    "LeakSide",
+    "Leaks",
     "LengthNormalization",
     "LineFormat",
     "Metric",
@@ -102,9 +112,11 @@ __all__ = [
     "TrainingConfig",
     "TranslateSettings",
     "Tying",
+    "UnicodeForm",
     "Utility",
     "WriteErrorAction",
     "from_mapping",
+    "language_tag",
     "load_settings",
     "save_settings",
     "shown",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from transformer.config.cleaning import CleaningConfig
+from transformer.config.corpora import STDIN
 from transformer.config.data import DataConfig, PhrasebookConfig
 from transformer.config.model import ModelConfig, Tying
 from transformer.config.optim import OptimConfig, Schedule
@@ -31,6 +33,7 @@ class PrepareSettings:
     """transformer prepare: read, clean and encode the corpora once."""
 
     data: DataConfig = field(default_factory=PhrasebookConfig)
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
 
@@ -71,6 +74,11 @@ class TrainSettings(PrepareSettings):
             or self.training.patience > self.optim.plateau_patience,
             f"training.patience={self.training.patience} ends training before "
             f"optim.plateau_patience={self.optim.plateau_patience} can lower the rate; raise it",
+        )
+        require(
+            all(each.path != STDIN for each in self.data.corpora("train")),
+            f"data.train={STDIN} is for prepare, since training reads again and again; give it the "
+            "folder that prepare prints",
         )
         require(0 <= self.seed < 2**63, f"seed={self.seed} must lie in [0, 2**63)")
         require(self.run_dir != "", "run_dir is empty; give a folder, as in run_dir=runs/NAME")

@@ -6,7 +6,8 @@ from enum import Enum
 from typing import Any
 
 from transformer.config.commands import Precision, require_checkpoint
-from transformer.config.data import check_language, text_or_list
+from transformer.config.data import text_or_list
+from transformer.config.languages import check_language
 from transformer.config.mapping import shown
 from transformer.config.search import SearchConfig
 from transformer.config.training import Resume
@@ -66,12 +67,16 @@ class DecodingSettings:
     device: str = "auto"  # auto: cuda where there is a GPU, else cpu
     precision: Precision = Precision.auto
     threads: int | None = None  # of the CPU; null: what torch chooses
+    # To translate into; null: the model's only one. It chooses the tokenizer of BLEU as well.
+    target_language: str | None = None
 
     def __post_init__(self) -> None:
         require(
             bool(self.checkpoints) and all(self.checkpoints),
             "checkpoint is not set; give a run's folder, as in checkpoint=runs/NAME",
         )
+        if self.target_language is not None:
+            check_language("target_language", self.target_language)
         n, m = len(self.ensemble.weights), len(self.checkpoints)
         require(n in (0, m), f"ensemble.weights has {n} weights, but checkpoint has {m} models")
         require(
@@ -126,8 +131,8 @@ class TranslateSettings(RequestSettings):
 
     input: str | None = None  # null: standard input
     output: str | None = None  # null: standard output
-    # jsonl: {"source": …, "prefix": …, "include": […], "exclude": […]}, of which only the source
-    # must be there.
+    # jsonl: {"source": …, "target_language": …, "prefix": …, "include": […], "exclude": […],
+    # "context": […]}, of which only the source must be there.
     input_format: LineFormat = LineFormat.text
     output_format: LineFormat = LineFormat.text
     alignment: bool = False  # of words, in Pharaoh's format, behind a tab; in jsonl a key
@@ -190,7 +195,6 @@ class EvaluateSettings(RequestSettings):
     source: str | None = None  # file to translate; null: the run's own test split
     hypothesis: str | None = None  # file of translations, instead of a checkpoint
     reference: str | None = None
-    target_language: str | None = None  # chooses the tokenizer of BLEU; null: the checkpoint's
     output: str | None = None  # file for the checkpoint's translations; null: not kept
     format: OutputFormat = OutputFormat.table
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import yaml
 
-from transformer.config.data import DATA_CLASSES, DataConfig
 from transformer.errors import InputError
 
 T = TypeVar("T")
+# Of a settings class that stands for others: these, by the name that their key `kind` has.
+SUBCLASSES: dict[type[Any], Mapping[str, type[Any]]] = {}
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], path: str = "") -> T:
@@ -58,9 +59,21 @@ def load_settings(cls: type[T], file: Path) -> T:
     if not isinstance(values, Mapping):
         raise InputError(f"{file} holds no settings")
     try:
-        return from_mapping(cls, values)
+        return from_mapping(cls, _regrouped(values))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+
+
+def _regrouped(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of a settings file, also of one from before cleaning was a group of its own."""
+    data = values.get("data")
+    if not isinstance(data, Mapping) or not isinstance(data.get("cleaning"), Mapping):
+        return values
+    others = {name: value for name, value in data.items() if name != "cleaning"}
+    cleaning = dict(data["cleaning"])
+    if isinstance(cleaning.get("duplicates"), bool):
+        cleaning["duplicates"] = "exact" if cleaning["duplicates"] else "none"
+    return {**values, "data": others, "cleaning": cleaning}
 
 
 def unknown_key(key: str, known: list[str]) -> str:
@@ -99,14 +112,15 @@ def _keys_beside(key: str, names: list[str]) -> list[str]:
 
 
 def _concrete(cls: type[T], values: Mapping[str, Any], path: str) -> type[T]:
-    """`cls` itself, or for DataConfig its subclass named by the key `kind`."""
-    if cls is not DataConfig:
+    """`cls` itself, or of SUBCLASSES the one named by the key `kind`."""
+    if cls not in SUBCLASSES:
         return cls
+    classes = SUBCLASSES[cls]
     kind = values.get("kind")
     name = kind.name if isinstance(kind, Enum) else str(kind)
-    if name not in DATA_CLASSES:
-        raise InputError(f"{path}.kind={name} must be one of {', '.join(DATA_CLASSES)}")
-    return DATA_CLASSES[name]  # type: ignore[return-value]
+    if name not in classes:
+        raise InputError(f"{path}.kind={name} must be one of {', '.join(classes)}")
+    return classes[name]
 
 
 def _convert(hint: Any, value: Any, key: str) -> Any:
@@ -143,6 +157,8 @@ def shown(value: Any) -> str:
         return value.name
     if isinstance(value, list):
         return f"[{','.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}: {shown(item)}' for key, item in value.items())}}}"
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     return str(value)

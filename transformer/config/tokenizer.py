@@ -42,6 +42,11 @@ class TokenizerConfig:
     # byte_fallback and normalization then have no effect, nor have character_coverage,
     # sample_size and seed without extra_pieces.
     init_from: str | None = None
+    # Draw another cut of each training sentence each time it is seen; null: always the best one.
+    # unigram: the exponent alpha of the probabilities of cuts (Kudo, 2018, section 3.2), where 0
+    # makes all alike; bpe: the share of merges left out (Provilkov et al., 2020).
+    source_sampling: float | None = None
+    target_sampling: float | None = None
     # With init_from: pieces learnt from this text, put behind those taken, whose ids stay. Text
     # that the taken pieces spell may be cut otherwise, where further pieces fit it too.
     extra_pieces: int = 0
@@ -60,6 +65,13 @@ class TokenizerConfig:
             self.sample_size >= 1,
             f"tokenizer.sample_size={self.sample_size} must be at least 1",
         )
+        for name in ("source_sampling", "target_sampling"):
+            value = getattr(self, name)
+            require(
+                value is None or (0 <= value <= 1 and self.kind is not TokenizerKind.char),
+                f"tokenizer.{name}={value} must be null, or lie in [0, 1] with tokenizer=unigram "
+                "or tokenizer=bpe",
+            )
         require(
             self.init_from != "",
             "tokenizer.init_from is empty; give a run's or a checkpoint's folder",
