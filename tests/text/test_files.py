@@ -2,16 +2,14 @@
 
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.config import FilesConfig
 from transformer.errors import InputError
-from transformer.text.files import FilesCorpus, read_lines, read_pairs, split_lines
+from transformer.text.files import read_lines, read_pairs, split_lines
 
 # A line may hold anything but LF; a CR at its end would belong to the end of the line.
 LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n")).filter(
@@ -107,103 +105,3 @@ def test_pairs_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     os.write(descriptor, b"x\n" * 10_000)  # more than one buffer, and no end
     assert next(read_pairs(source, target)) == ("x", "y")
     os.close(descriptor)
-
-
-def test_several_stems_are_read_in_their_order(files_config: Callable[..., FilesConfig]) -> None:
-    config = files_config(train=[("a", "b"), ("c", "d")], valid=[("e", "f")])
-    config.train = [config.valid, config.train, config.valid]
-    pairs = list(FilesCorpus(config).pairs("train"))
-    assert pairs == [("e", "f"), ("a", "b"), ("c", "d"), ("e", "f")]
-
-
-def test_an_error_names_the_setting_and_the_file(files_config: Callable[..., FilesConfig]) -> None:
-    config = files_config(train=[("a", "b")], valid=[("e", "f")])
-    config.valid += "2"
-    for read in (lambda c: list(c.pairs("valid")), lambda c: c.fingerprint):
-        with pytest.raises(InputError) as error:
-            read(FilesCorpus(config))
-        assert str(error.value) == f"data.valid={config.valid}: {config.valid}.xx does not exist"
-
-
-def test_a_test_split_may_be_absent(files_config: Callable[..., FilesConfig]) -> None:
-    config = files_config(train=[("a", "b")], valid=[("e", "f")])
-    assert not FilesCorpus(config).has_split("test")
-    config.test = config.valid
-    assert FilesCorpus(config).has_split("test")
-
-
-def test_the_fingerprint_follows_content_and_use_but_not_names(
-    tmp_path: Path, files_config: Callable[..., FilesConfig]
-) -> None:
-    config = files_config(train=[("a", "b")], valid=[("c", "d")])
-    before = FilesCorpus(config).fingerprint
-    moved = tmp_path / "moved"
-    for language in ("xx", "yy"):
-        Path(f"{config.train}.{language}").rename(f"{moved}.{language}")
-    config.train = str(moved)
-    assert FilesCorpus(config).fingerprint == before
-    config.train, config.valid = config.valid, config.train
-    assert FilesCorpus(config).fingerprint != before
-    config.train, config.valid = config.valid, config.train
-    Path(f"{moved}.yy").write_text("B\n")
-    assert FilesCorpus(config).fingerprint != before
-
-
-@pytest.fixture
-def aligned(files_config: Callable[..., FilesConfig]) -> Callable[..., FilesConfig]:
-    """Writes two stems with the alignments given, and gives the settings that read them."""
-
-    def write(*lines: str) -> FilesConfig:
-        config = files_config(train=[("a b", "c"), ("d", "e f")], valid=[("g", "h")])
-        Path(f"{config.train}.align").write_text("".join(f"{line}\n" for line in lines))
-        Path(f"{config.valid}.align").write_text("0-0\n")
-        config.train, config.alignment = [config.valid, config.train], "align"
-        return config
-
-    return write
-
-
-def test_alignments_are_read_beside_the_training_pairs(
-    aligned: Callable[..., FilesConfig],
-) -> None:
-    corpus = FilesCorpus(aligned("0-0 1-0", ""))
-    assert corpus.aligned
-    rows = [("g", "h", "0-0"), ("a b", "c", "0-0 1-0"), ("d", "e f", "")]
-    assert list(corpus.aligned_pairs()) == rows
-    assert list(corpus.pairs("train")) == [(source, target) for source, target, _ in rows]
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        (["0-0", "0:1"], "train.align, line 2: '0:1' is no link; write"),
-        (["0-1", ""], "train.align, line 1: 0-1 links target word 1, but that sentence has 1 "),
-        (["0-0"], "train.align has 1 lines but .*train.xx has 2; it must hold a line for each"),
-        (["0-0", "", "", ""], "train.align has 4 lines but .*train.xx has 2; it must hold a line"),
-        ([], "train.align is empty"),
-    ],
-)
-def test_an_error_in_an_alignment_names_setting_file_and_line(
-    aligned: Callable[..., FilesConfig], lines: list[str], message: str
-) -> None:
-    config = aligned(*lines)
-    pattern = f"^data.train={config.train[1]} with data.alignment=align: .*{message}"
-    with pytest.raises(InputError, match=pattern):
-        list(FilesCorpus(config).aligned_pairs())
-
-
-def test_a_missing_alignment_is_named(aligned: Callable[..., FilesConfig]) -> None:
-    config = aligned("", "")
-    config.alignment = "links"
-    for read in (lambda c: list(c.aligned_pairs()), lambda c: c.fingerprint):
-        with pytest.raises(InputError, match=r"data\.alignment=links: .*\.links does not exist$"):
-            read(FilesCorpus(config))
-
-
-def test_the_fingerprint_follows_the_alignments(aligned: Callable[..., FilesConfig]) -> None:
-    prints = [FilesCorpus(aligned(*lines)).fingerprint for lines in (["0-0", ""], ["", "0-0"])]
-    config = aligned("0-0", "")
-    assert FilesCorpus(config).fingerprint == prints[0]
-    config.alignment = None
-    assert not FilesCorpus(config).aligned
-    assert len({*prints, FilesCorpus(config).fingerprint}) == 3

@@ -15,7 +15,7 @@ from transformer import __version__
 from transformer.checkpoint import MANIFEST, find_checkpoint
 from transformer.config import TranslateSettings, from_mapping, to_mapping
 from transformer.errors import InputError
-from transformer.text.files import digest_file
+from transformer.text.digests import digest_file
 from transformer.translation.lines import Window
 from transformer.translation.output import resolve
 

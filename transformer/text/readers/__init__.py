@@ -1,0 +1,1 @@
+"""Readers of parallel text, one for each format; `text.corpus` chooses among them."""
