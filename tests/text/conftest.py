@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from transformer.config import CleaningConfig, FilesConfig, TokenizerConfig, TokenizerKind
+from transformer.config import FilesConfig, TokenizerConfig, TokenizerKind
 
 # A shared machine stalls now and then; a slow test is for pytest's own timeout.
 settings.register_profile("no deadline", deadline=None)
@@ -47,7 +47,7 @@ def char_config() -> TokenizerConfig:
 def files_config(tmp_path: Path) -> Callable[..., FilesConfig]:
     """Writes splits to DIR/split.xx and DIR/split.yy, and gives the settings that read them."""
 
-    def write(cleaning: CleaningConfig | None = None, **splits: Pairs) -> FilesConfig:
+    def write(**splits: Pairs) -> FilesConfig:
         for split, pairs in splits.items():
             write_lines(tmp_path / f"{split}.xx", [source for source, _ in pairs])
             write_lines(tmp_path / f"{split}.yy", [target for _, target in pairs])
@@ -57,7 +57,6 @@ def files_config(tmp_path: Path) -> Callable[..., FilesConfig]:
             train=str(tmp_path / "train"),
             valid=str(tmp_path / "valid"),
             test=str(tmp_path / "test") if "test" in splits else None,
-            cleaning=cleaning or CleaningConfig(),
             cache_dir=str(tmp_path / "cache"),
         )
 

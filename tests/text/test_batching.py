@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from transformer.text.batching import (
     Batch,
+    Drawn,
     Lengths,
     Plan,
     Rows,
@@ -35,8 +36,8 @@ BUDGET = st.integers(1, 2_000)
 class Numbers:
     """A split whose batches hold the numbers of their rows."""
 
-    def batch(self, rows: Rows) -> Batch:
-        ids = torch.from_numpy(rows)[:, None]
+    def batch(self, rows: Rows, epoch: int = 0) -> Batch:
+        ids = torch.from_numpy(rows)[:, None] + 1000 * epoch
         links = torch.cat([torch.arange(len(rows))[:, None], torch.zeros_like(ids), ids], dim=1)
         n = len(rows)
         return Batch(ids, ids + 1, ids + 2, torch.arange(n), n, n, links)
@@ -135,6 +136,23 @@ def test_the_plan_of_what_is_left_depends_on_which_rows_and_on_the_leg() -> None
     assert none == []
 
 
+def test_the_chapters_of_an_epoch_and_their_legs_have_orders_of_their_own() -> None:
+    pair = lengths(500)
+    plans = [
+        as_lists(plan_epoch(*pair, 500, 1, epoch, leg=leg, chapter=chapter))
+        for epoch, leg, chapter in itertools.product(range(2), range(3), range(3))
+    ]
+    assert all(a != b for a, b in itertools.combinations(plans, 2))
+    assert plans[0] == as_lists(plan_epoch(*pair, 500, 1, 0))
+
+
+def test_rows_that_come_several_times_are_planned_as_often() -> None:
+    pair = lengths(100)
+    several = np.repeat(np.arange(100), np.arange(100) % 4)
+    found = np.concatenate(plan_epoch(*pair, 500, 1, 2, rows=several, chapter=3))
+    assert sorted(found.tolist()) == several.tolist()
+
+
 def test_a_plan_is_what_it_always_was() -> None:
     # Runs that were begun with an earlier version go on in the same order.
     pair = lengths(12)
@@ -227,6 +245,14 @@ def test_batches_may_be_made_of_an_endless_plan() -> None:
         endless = (np.arange(n, n + 3) for n in itertools.count())
         batches = itertools.islice(make_loader(Numbers(), endless, workers=workers), 12)
         assert [batch.source[0, 0].item() for batch in batches] == list(range(12))
+
+
+def test_batches_are_drawn_for_the_epoch_that_the_plan_says() -> None:
+    for workers in (0, 1):
+        plan: list[Rows | Drawn] = [(np.arange(3), 0), np.arange(2), (np.arange(1, 3), 7)]
+        batches = list(make_loader(Numbers(), plan, workers=workers))
+        found = [batch.source[:, 0].tolist() for batch in batches]
+        assert found == [[0, 1, 2], [0, 1], [7001, 7002]]
 
 
 def test_a_plan_of_nothing_is_empty() -> None:

@@ -10,7 +10,8 @@ import pytest
 from filelock import FileLock
 
 from transformer.errors import InputError
-from transformer.text.cache import cache_root, cached_folder, is_whole
+from transformer.text.cache import InterruptedBuildError, cached_folder, is_whole
+from transformer.text.folders import cache_root
 
 
 class Builder:
@@ -58,12 +59,39 @@ def test_a_damaged_folder_is_built_again(tmp_path: Path, damage: object) -> None
     assert not (folder / "stray").exists()
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "key.building").mkdir()
-    (tmp_path / "key.building" / "half").write_bytes(b"half")
-    folder = cached_folder(tmp_path, "key", Builder())
-    assert not (folder / "half").exists()
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), InterruptedBuildError("killed")])
+def test_a_build_goes_on_with_what_an_interrupted_one_left(
+    tmp_path: Path, error: BaseException
+) -> None:
+    def build(folder: Path) -> None:
+        if (folder / "half").exists():
+            (folder / "other half").write_bytes(b"other half")
+            return
+        (folder / "half").write_bytes(b"half")
+        raise error
+
+    with pytest.raises(type(error)):
+        cached_folder(tmp_path, "key", build)
+    assert not (tmp_path / "key").exists()
+    folder = cached_folder(tmp_path, "key", build)
+    assert {path.name for path in folder.iterdir()} == {"half", "other half", "manifest.json"}
     assert {path.name for path in tmp_path.iterdir()} == {"key", "key.lock"}
+
+
+def test_a_folder_without_what_is_needed_is_built_again(tmp_path: Path) -> None:
+    build = Builder()
+    cached_folder(tmp_path, "key", build)
+    cached_folder(tmp_path, "key", build, needed=["empty"])
+    assert build.count == 1
+
+    def with_more(folder: Path) -> None:
+        build(folder)
+        (folder / "more").write_bytes(b"")
+
+    for _ in range(2):
+        folder = cached_folder(tmp_path, "key", with_more, needed=["more"])
+        assert (folder / "more").exists()
+    assert build.count == 2
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
@@ -132,3 +160,19 @@ def test_the_setting_comes_before_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_root(None) == Path("/from/environment")
     assert cache_root("/from/setting") == Path("/from/setting")
     assert cache_root("~/cache") == Path.home() / "cache"
+
+
+def test_what_lacks_a_file_stays_until_its_successor_is_there(tmp_path: Path) -> None:
+    folder = cached_folder(tmp_path, "key", lambda aside: write(aside / "a"))
+
+    def build(aside: Path) -> None:
+        assert (folder / "a").exists()
+        for name in ("a", "b"):
+            write(aside / name)
+
+    assert cached_folder(tmp_path, "key", build, needed=("b",)) == folder
+    assert {path.name for path in folder.iterdir()} == {"a", "b", "manifest.json"}
+
+
+def write(file: Path) -> None:
+    file.write_text("x")

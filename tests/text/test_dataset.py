@@ -19,6 +19,7 @@ from transformer.config import (
     CleaningConfig,
     FilesConfig,
     HubConfig,
+    Leaks,
     TokenizerConfig,
     TokenizerKind,
 )
@@ -26,6 +27,7 @@ from transformer.errors import InputError
 from transformer.text import dataset
 from transformer.text.batching import make_loader, plan_epoch
 from transformer.text.dataset import PreparedData, prepare_data
+from transformer.text.preparing.build import Build
 from transformer.text.tokenizer import EOS_ID, PAD_ID, Tokenizers, train_tokenizers
 
 Pairs = list[tuple[str, str]]
@@ -38,18 +40,18 @@ def build_count(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A list that grows with each time a corpus is prepared anew."""
     folders: list[Path] = []
 
-    def build(folder: Path, *settings: Any) -> None:
+    def build(folder: Path, *settings: Any) -> Any:
         folders.append(folder)
-        original(folder, *settings)
+        return original(folder, *settings)
 
-    original = dataset._build
-    monkeypatch.setattr(dataset, "_build", build)
+    original = Build
+    monkeypatch.setattr(dataset, "Build", build)
     return folders
 
 
 def decoded(data: PreparedData, split: str) -> Pairs:
     """The pairs of an encoded split as text again."""
-    rows = {"train": data.train, "valid": data.valid}[split]
+    rows = {"train": data.train, "valid": data.valid[0].encoded}[split]
     batch = rows.batch(np.arange(len(rows)))
     return list(
         zip(
@@ -64,19 +66,11 @@ def test_prepared_data_holds_the_corpus(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9], test=pairs[9:12])
-    data = prepare_data(config, char_config)
+    data = prepare_data(config, char_config, CleaningConfig())
     assert decoded(data, "train") == pairs
     assert decoded(data, "valid") == pairs[:9]
-    assert data.raw_pairs("valid") == pairs[:9]
-    assert data.raw_pairs("test") == pairs[9:12]
-    assert data.has_test
+    assert data.valid[0].pairs() == pairs[:9]
     assert (data.report.total, data.report.kept) == (300, 300)
-
-
-def test_without_a_test_split_there_is_none(
-    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
-) -> None:
-    assert not prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config).has_test
 
 
 @pytest.mark.parametrize("joint", [True, False])
@@ -89,12 +83,12 @@ def test_a_corpus_is_prepared_once(
 ) -> None:
     config = files_config(train=[*pairs, ("", "x")], valid=pairs[:9])
     settings = TokenizerConfig(kind=char_config.kind, joint=joint)
-    first, again = (prepare_data(config, settings) for _ in range(2))
+    first, again = (prepare_data(config, settings, CleaningConfig()) for _ in range(2))
     assert len(build_count) == 1
     assert first.folder == again.folder
     assert first.fingerprint == again.fingerprint
     assert first.report == again.report
-    assert first.report.empty == 1
+    assert first.report.corpora["train"].dropped["empty"] == 1
     assert again.tokenizers.joint == joint
     assert decoded(first, "train") == decoded(again, "train") == pairs
 
@@ -107,12 +101,12 @@ def test_what_does_not_change_the_data_finds_it_again(
     build_count: list[Path],
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9])
-    before = prepare_data(config, char_config).fingerprint
+    before = prepare_data(config, char_config, CleaningConfig()).fingerprint
     config.batch_tokens += 1
     config.workers = 1
-    assert prepare_data(config, char_config).fingerprint == before
+    assert prepare_data(config, char_config, CleaningConfig()).fingerprint == before
     config.cache_dir = str(tmp_path / "other")
-    assert prepare_data(config, char_config).fingerprint == before
+    assert prepare_data(config, char_config, CleaningConfig()).fingerprint == before
     assert len(build_count) == 2  # the other folder was empty
 
 
@@ -120,16 +114,26 @@ def test_what_changes_the_data_prepares_it_anew(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9])
-    seen = {prepare_data(config, char_config).fingerprint}
-    config.cleaning = CleaningConfig(max_pieces=100)
-    seen.add(prepare_data(config, char_config).fingerprint)
+    seen = {prepare_data(config, char_config, CleaningConfig()).fingerprint}
+    seen.add(prepare_data(config, char_config, CleaningConfig(max_pieces=100)).fingerprint)
     other = TokenizerConfig(kind=char_config.kind, vocab_size=30, byte_fallback=False)
-    seen.add(prepare_data(config, other).fingerprint)
+    seen.add(prepare_data(config, other, CleaningConfig()).fingerprint)
     config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9])
-    seen.add(prepare_data(config, char_config).fingerprint)
+    seen.add(prepare_data(config, char_config, CleaningConfig()).fingerprint)
     config = files_config(train=[*pairs, ("x", "y")], valid=pairs[:9], test=pairs[:3])
-    seen.add(prepare_data(config, char_config).fingerprint)
+    seen.add(prepare_data(config, char_config, CleaningConfig()).fingerprint)
     assert len(seen) == 5
+
+
+def test_leaks_that_stay_are_the_same_data_whether_they_are_counted_or_not(
+    files_config: Write, pairs: Pairs, char_config: TokenizerConfig
+) -> None:
+    config = files_config(train=pairs, valid=pairs[:9])
+    prints = {
+        leaks: prepare_data(replace(config, leaks=leaks), char_config, CleaningConfig()).fingerprint
+        for leaks in (Leaks.ignore, Leaks.warn, Leaks.remove)
+    }
+    assert prints[Leaks.ignore] == prints[Leaks.warn] != prints[Leaks.remove]
 
 
 def test_equal_pieces_learnt_by_other_settings_have_the_same_fingerprint(
@@ -137,7 +141,8 @@ def test_equal_pieces_learnt_by_other_settings_have_the_same_fingerprint(
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9])
     first, second = (
-        prepare_data(config, TokenizerConfig(kind=char_config.kind, seed=seed)) for seed in (1, 2)
+        prepare_data(config, TokenizerConfig(kind=char_config.kind, seed=seed), CleaningConfig())
+        for seed in (1, 2)
     )
     assert first.fingerprint == second.fingerprint
     assert first.folder != second.folder
@@ -153,11 +158,12 @@ def test_pieces_that_were_extended_are_the_same_data_when_they_are_taken_as_they
     more = [(f"{source} koromisun", f"{target} lampesonne") for source, target in pairs]
     config = files_config(train=more, valid=more[:9])
     extended = TokenizerConfig(init_from=str(base), extra_pieces=20, joint=joint)
-    first = prepare_data(config, extended)
+    first = prepare_data(config, extended, CleaningConfig())
     first.tokenizers.save(run / "tokenizer")
     shutil.rmtree(base)
 
-    again = prepare_data(config, replace(extended, init_from=str(run), extra_pieces=0))
+    taken = replace(extended, init_from=str(run), extra_pieces=0)
+    again = prepare_data(config, taken, CleaningConfig())
     assert again.fingerprint == first.fingerprint
     assert again.folder != first.folder
     rows = np.arange(len(first.train))
@@ -181,7 +187,7 @@ def test_what_does_not_apply_to_pieces_taken_is_logged_each_time(
         if extra:
             config = files_config(train=[*pairs, ("\u0436", "\u0436")], valid=pairs[:9])
         with caplog.at_level(logging.INFO, logger="transformer"):
-            prepare_data(config, settings)
+            prepare_data(config, settings, CleaningConfig())
         (line,) = [text for text in caplog.messages if text.startswith("taking the pieces of")]
         assert "tokenizer.kind, vocab_size, byte_fallback and normalization are theirs" in line
         assert ("sample_size and seed have no effect" in line) == unread
@@ -191,22 +197,23 @@ def test_only_training_pairs_are_cleaned_and_each_drop_is_counted(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
     bad = [("", "x"), ("x", " "), pairs[0], ("long " * 60, "lang " * 60), ("a", "a b c d e f g h")]
-    config = files_config(CleaningConfig(max_pieces=200), train=[*pairs, *bad], valid=bad, test=bad)
-    data = prepare_data(config, char_config)
-    counts = {"total": 305, "empty": 2, "duplicates": 1, "too_long": 1, "uneven": 1}
-    assert data.report.to_dict() == counts
+    config = files_config(train=[*pairs, *bad], valid=bad, test=bad)
+    data = prepare_data(config, char_config, CleaningConfig(max_pieces=200))
+    counts = {"empty": 2, "duplicates": 1, "max_pieces": 1, "max_ratio": 1}
+    assert data.report.total == 305
+    assert data.report.corpora["train"].dropped == counts
     assert decoded(data, "train") == pairs
-    assert data.raw_pairs("valid") == data.raw_pairs("test") == bad
-    assert len(data.valid) == len(bad)
-    assert data.valid.source_lengths.tolist()[0] == 1  # EOS alone
+    assert data.valid[0].pairs() == bad
+    assert len(data.valid[0].encoded) == len(bad)
+    assert data.valid[0].encoded.source_lengths.tolist()[0] == 1  # EOS alone
 
 
 def test_exotic_characters_come_through(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
     config = files_config(train=[*pairs, EXOTIC], valid=[EXOTIC], test=[EXOTIC])
-    data = prepare_data(config, char_config)
-    assert data.raw_pairs("valid") == data.raw_pairs("test") == [EXOTIC]
+    data = prepare_data(config, char_config, CleaningConfig())
+    assert data.valid[0].pairs() == [EXOTIC]
     (valid,) = decoded(data, "valid")
     assert valid == (EXOTIC[0], EXOTIC[1].replace("\r", " ").strip(" "))
     assert decoded(data, "train")[-1] == valid
@@ -215,7 +222,7 @@ def test_exotic_characters_come_through(
 def test_batches_hold_the_encoded_text(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
-    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config)
+    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config, CleaningConfig())
     lengths = data.train.source_lengths, data.train.target_lengths
     plan = plan_epoch(*lengths, 1_000, 1, 1)
     for workers in (0, 2):
@@ -248,12 +255,13 @@ def test_alignments_stay_with_their_pairs(
         for (source, target), line in zip(rows, diagonal(rows), strict=True)
     ]
     lines[1] = diagonal(pairs)[0]
-    config = files_config(CleaningConfig(max_pieces=200), train=rows, valid=pairs[:9])
+    config = files_config(train=rows, valid=pairs[:9])
     (tmp_path / "train.links").write_text("".join(f"{line}\n" for line in lines))
     config.alignment = "links"
-    data = prepare_data(config, TokenizerConfig(kind=char_config.kind, joint=joint))
+    cleaning = CleaningConfig(max_pieces=200)
+    data = prepare_data(config, TokenizerConfig(kind=char_config.kind, joint=joint), cleaning)
     assert decoded(data, "train") == pairs
-    assert not data.valid.aligned
+    assert not data.valid[0].encoded.aligned
 
     batch = data.train.batch(np.arange(len(pairs)))
     assert batch.links is not None
@@ -278,14 +286,14 @@ def test_alignments_are_prepared_apart_from_the_same_text_without(
     build_count: list[Path],
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9])
-    plain = prepare_data(config, char_config)
+    plain = prepare_data(config, char_config, CleaningConfig())
     config.alignment = "links"
     (tmp_path / "train.links").write_text("".join(f"{line}\n" for line in diagonal(pairs)))
-    aligned = [prepare_data(config, char_config) for _ in range(2)]
+    aligned = [prepare_data(config, char_config, CleaningConfig()) for _ in range(2)]
     assert len(build_count) == 2
     assert aligned[0].fingerprint == aligned[1].fingerprint != plain.fingerprint
     config.alignment = None
-    assert prepare_data(config, char_config).fingerprint == plain.fingerprint
+    assert prepare_data(config, char_config, CleaningConfig()).fingerprint == plain.fingerprint
     assert not plain.train.aligned
     assert plain.train.batch(np.arange(3)).links is None
 
@@ -294,11 +302,11 @@ def test_no_training_pair_left_is_an_input_error(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
     config = files_config(train=[("", "x")] * 3, valid=pairs[:9])
-    with pytest.raises(InputError, match="no training pair is left of 3: 3 with an empty side"):
-        prepare_data(config, char_config)
-    config = files_config(CleaningConfig(max_pieces=2), train=pairs, valid=pairs[:9])
-    with pytest.raises(InputError, match=r"of 300: .* 300 over data\.cleaning\.max_pieces"):
-        prepare_data(config, char_config)
+    with pytest.raises(InputError, match="no training pair is left of 3: 3 by empty"):
+        prepare_data(config, char_config, CleaningConfig())
+    config = files_config(train=pairs, valid=pairs[:9])
+    with pytest.raises(InputError, match=r"of 300: 300 by max_pieces"):
+        prepare_data(config, char_config, CleaningConfig(max_pieces=2))
 
 
 def test_bad_input_leaves_nothing_behind(
@@ -308,10 +316,10 @@ def test_bad_input_leaves_nothing_behind(
     with Path(f"{config.valid}.yy").open("a") as file:
         file.write("one more\n")
     with pytest.raises(InputError, match=r"^data\.valid=.*valid\.xx has 9 lines but .* has 10"):
-        prepare_data(config, char_config)
+        prepare_data(config, char_config, CleaningConfig())
     config = files_config(train=pairs, valid=pairs[:9])
     with pytest.raises(InputError, match="too large"):
-        prepare_data(config, TokenizerConfig())
+        prepare_data(config, TokenizerConfig(), CleaningConfig())
     assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
 
 
@@ -319,26 +327,38 @@ def test_a_damaged_cache_is_prepared_again(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig, build_count: list[Path]
 ) -> None:
     config = files_config(train=pairs, valid=pairs[:9])
-    folder = prepare_data(config, char_config).folder
-    for count, file in enumerate(sorted(folder.rglob("*.arrow")), start=2):
+    folder = prepare_data(config, char_config, CleaningConfig()).folder
+    for count, file in enumerate(sorted(folder.glob("*-0.*")), start=2):
         os.truncate(file, file.stat().st_size // 2)
-        assert decoded(prepare_data(config, char_config), "train") == pairs
+        assert decoded(prepare_data(config, char_config, CleaningConfig()), "train") == pairs
         assert len(build_count) == count
 
 
 def test_the_cache_holds_no_scratch_files(
     files_config: Write, pairs: Pairs, char_config: TokenizerConfig
 ) -> None:
-    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config)
+    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), char_config, CleaningConfig())
     names = {path.relative_to(data.folder).as_posix() for path in data.folder.rglob("*")}
-    assert names == {
+    ids = {
+        f"{split}{ending}"
+        for split in ("train", "valid-0")
+        for ending in (
+            ".json",
+            *(
+                f".{side}.{part}"
+                for side in ("source", "target")
+                for part in ("uint16", "offsets", "lengths")
+            ),
+        )
+    }
+    assert names == ids | {
         "cleaning.json",
+        "making.json",
         "manifest.json",
         "tokenizer",
         "tokenizer/joint.model",
-        "train.ids.arrow",
-        "valid.ids.arrow",
-        "valid.text.arrow",
+        "valid-0.0.txt",
+        "valid-0.1.txt",
     }
     assert Tokenizers.load(data.folder / "tokenizer").joint
 
@@ -358,7 +378,7 @@ def test_a_set_on_disk_is_prepared_without_a_copy_elsewhere(
         test=None,
         cache_dir=str(tmp_path / "cache"),
     )
-    data = prepare_data(config, char_config)
+    data = prepare_data(config, char_config, CleaningConfig())
     assert decoded(data, "train") == pairs[9:]
     assert decoded(data, "valid") == pairs[:9]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "set.json"]
@@ -367,11 +387,12 @@ def test_a_set_on_disk_is_prepared_without_a_copy_elsewhere(
 
 SCRIPT = """
 import sys
-from transformer.config import FilesConfig, TokenizerConfig, TokenizerKind
+from transformer.config import CleaningConfig, FilesConfig, TokenizerConfig, TokenizerKind
 from transformer.text.dataset import prepare_data
 train, valid, cache = sys.argv[1:]
 config = FilesConfig(source="xx", target="yy", train=train, valid=valid, cache_dir=cache)
-data = prepare_data(config, TokenizerConfig(kind=TokenizerKind.char, vocab_size=400))
+tokenizer = TokenizerConfig(kind=TokenizerKind.char, vocab_size=400)
+data = prepare_data(config, tokenizer, CleaningConfig())
 print(data.fingerprint, len(data.train))
 """
 
@@ -386,4 +407,4 @@ def test_two_processes_may_prepare_at_once(files_config: Write, pairs: Pairs) ->
     outputs = [process.communicate(timeout=120) for process in processes]
     assert outputs[0] == outputs[1]
     assert outputs[0][0].split()[1] == "300"
-    assert outputs[0][1] == ""
+    assert "9 training pairs hold text of the validation or test sets" in outputs[0][1]

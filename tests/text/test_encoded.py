@@ -1,41 +1,32 @@
-"""Arrow files of pairs, and batches read from them."""
+"""Pairs of ids in files, and batches read from them."""
 
 import pickle
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.text import encoded
 from transformer.text.batching import grid_length
-from transformer.text.encoded import (
-    ALIGNED_IDS,
-    ALIGNED_TEXT,
-    IDS,
-    EncodedSplit,
-    write_ids,
-    write_text,
-)
+from transformer.text.encoded import EncodedSplit
+from transformer.text.preparing.store import SplitWriter
+from transformer.text.ragged import Lists
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 IdPairs = list[tuple[list[int], list[int]]]
 SIDE = st.lists(st.integers(4, 30_000), max_size=20)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-def tables(pairs: IdPairs, rows: int) -> list[pa.Table]:
-    """The pairs in tables of `rows` rows, with an empty one between."""
-    made = []
-    for start in range(0, len(pairs), rows):
-        part = pairs[start : start + rows]
-        columns = {"source": [s for s, _ in part], "target": [t for _, t in part]}
-        table = pa.table(columns, schema=IDS.arrow_schema)
-        made += [table, table.slice(0, 0)]
-    return made
+def write(stem: Path, pairs: IdPairs, part: int = 3, largest: int = 30_000) -> EncodedSplit:
+    """The pairs, written so many at once."""
+    with SplitWriter(stem, largest, aligned=False) as writer:
+        for start in range(0, len(pairs), part):
+            rows = pairs[start : start + part]
+            sides = {"source": Lists.of([s for s, _ in rows])}
+            assert writer.append(sides | {"target": Lists.of([t for _, t in rows])}) == len(rows)
+    return EncodedSplit(stem)
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +34,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("encoded")
 
 
-@given(st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=20), st.integers(1, 7), st.data())
+@given(
+    pairs=st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=20),
+    part=st.integers(1, 7),
+    largest=st.sampled_from([30_000, 70_000]),
+    data=st.data(),
+)
 def test_a_batch_holds_the_rows_asked_for(
-    folder: Path, pairs: IdPairs, chunk: int, data: st.DataObject
+    folder: Path, pairs: IdPairs, part: int, largest: int, data: st.DataObject
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoded, "CHUNK_ROWS", chunk)
-        write_ids(folder / "ids.arrow", tables(pairs, 2))
-    split = EncodedSplit(folder / "ids.arrow")
+    split = write(folder / f"ids{largest}", pairs, part, largest)
     assert len(split) == len(pairs)
     assert split.source_lengths.tolist() == [len(source) + 1 for source, _ in pairs]
     assert split.target_lengths.tolist() == [len(target) + 1 for _, target in pairs]
@@ -75,25 +68,26 @@ def test_a_batch_holds_the_rows_asked_for(
 
 
 def test_an_encoded_split_can_be_sent_to_another_process(tmp_path: Path) -> None:
-    write_ids(tmp_path / "ids.arrow", tables([([4], [5, 6])], 1))
-    split = pickle.loads(pickle.dumps(EncodedSplit(tmp_path / "ids.arrow")))
+    split = pickle.loads(pickle.dumps(write(tmp_path / "ids", [([4], [5, 6])])))
     assert split.batch(np.array([0])).labels.tolist() == [[5, 6, EOS_ID]]
 
 
-@given(st.lists(st.tuples(TEXT, TEXT), min_size=1))
-def test_text_is_stored_unharmed(folder: Path, pairs: list[tuple[str, str]]) -> None:
-    text = write_text(folder / "text.arrow", iter(pairs))
-    assert len(text) == len(pairs)
-    assert list(text) == pairs
-    assert list(text) == pairs
+def test_lengths_are_left_in_the_file(tmp_path: Path) -> None:
+    split = write(tmp_path / "ids", [([4], [5, 6])] * 9)
+    for lengths in (split.source_lengths, split.target_lengths):
+        assert not lengths.flags.owndata
+        assert not lengths.flags.writeable
 
 
-def test_many_rows_make_few_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded, "CHUNK_ROWS", 100)
-    write_ids(tmp_path / "ids.arrow", tables([([4], [5])] * 1_000, 30))
-    with pa.memory_map(str(tmp_path / "ids.arrow")) as stream:
-        batches = list(pa.ipc.open_stream(stream))
-    assert [len(batch) for batch in batches[:-1]] == [120] * 8
+def test_lists_of_pairs_can_be_copied(tmp_path: Path) -> None:
+    pairs: IdPairs = [([4], [5, 6]), ([], [7]), ([8, 9], [])]
+    split = write(tmp_path / "ids", pairs)
+    with SplitWriter(tmp_path / "copy", 9, aligned=False) as writer:
+        for start, stop in ((0, 1), (1, 3), (3, 3)):
+            writer.append(split.lists(start, stop))
+    copy, rows = EncodedSplit(tmp_path / "copy"), np.arange(3)
+    assert torch.equal(copy.batch(rows).source, split.batch(rows).source)
+    assert torch.equal(copy.batch(rows).labels, split.batch(rows).labels)
 
 
 SPAN = st.tuples(st.integers(0, 9), st.integers(1, 3)).map(lambda span: (span[0], sum(span)))
@@ -104,28 +98,24 @@ BLOCKS = st.lists(st.tuples(SPAN, SPAN), max_size=4)
 def test_a_batch_holds_the_links_of_its_rows(
     folder: Path,
     blocks: list[list[tuple[tuple[int, int], tuple[int, int]]]],
-    chunk: int,
+    part: int,
     data: st.DataObject,
 ) -> None:
     n = len(blocks)
-    columns = {
-        "source": [[4] * 12] * n,
-        "target": [[5] * 12] * n,
-        "links": [[number for block in row for span in block for number in span] for row in blocks],
-    }
-    table = pa.table(columns, schema=ALIGNED_IDS.arrow_schema)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoded, "CHUNK_ROWS", chunk)
-        parts = [table.slice(start, chunk) for start in range(0, n, chunk)]
-        write_ids(folder / "aligned.arrow", parts, ALIGNED_IDS)
-    split = pickle.loads(pickle.dumps(EncodedSplit(folder / "aligned.arrow")))
+    links = [[number for block in row for span in block for number in span] for row in blocks]
+    with SplitWriter(folder / "aligned", 9, aligned=True) as writer:
+        for start in range(0, n, part):
+            size = len(links[start : start + part])
+            sides = {"source": Lists.of([[4] * 12] * size), "target": Lists.of([[5] * 12] * size)}
+            writer.append(sides | {"links": Lists.of(links[start : start + part])})
+    split = pickle.loads(pickle.dumps(EncodedSplit(folder / "aligned")))
     assert split.aligned
 
     rows = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=6))
-    links = split.batch(np.array(rows)).links
-    assert links.shape[1] == 3
-    assert links.dtype == torch.int64
-    assert links.tolist() == [
+    found = split.batch(np.array(rows)).links
+    assert found.shape[1] == 3
+    assert found.dtype == torch.int64
+    assert found.tolist() == [
         [place, t, s]
         for place, row in enumerate(rows)
         for target, source in blocks[row]
@@ -135,14 +125,6 @@ def test_a_batch_holds_the_links_of_its_rows(
 
 
 def test_without_alignments_a_batch_has_no_links(tmp_path: Path) -> None:
-    write_ids(tmp_path / "ids.arrow", tables([([4], [5, 6])], 1))
-    split = EncodedSplit(tmp_path / "ids.arrow")
+    split = write(tmp_path / "ids", [([4], [5, 6])])
     assert not split.aligned
     assert split.batch(np.array([0])).links is None
-
-
-def test_alignments_are_stored_beside_the_text(tmp_path: Path) -> None:
-    rows = [("a", "b", "0-0"), ("c", "d", "")]
-    text = write_text(tmp_path / "text.arrow", iter(rows), ALIGNED_TEXT)
-    assert list(text) == [("a", "b"), ("c", "d")]
-    assert list(text.blocks()) == [[["a", "c"], ["b", "d"], ["0-0", ""]]]

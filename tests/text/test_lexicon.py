@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from transformer.config import FilesConfig, TokenizerConfig, TokenizerKind
+from transformer.config import CleaningConfig, FilesConfig, TokenizerConfig, TokenizerKind
 from transformer.errors import InputError
 from transformer.text import lexicon
 from transformer.text.batching import Batch, pad
@@ -104,7 +104,7 @@ def data(
     files_config: Callable[..., FilesConfig],
 ) -> PreparedData:
     config = TokenizerConfig(kind=TokenizerKind.unigram, vocab_size=70, byte_fallback=False)
-    return prepare_data(files_config(train=pairs, valid=pairs[:9]), config)
+    return prepare_data(files_config(train=pairs, valid=pairs[:9]), config, CleaningConfig())
 
 
 def learn(data: PreparedData, **changed: int) -> Lexicon:
@@ -132,7 +132,7 @@ def test_a_vocabulary_for_each_side_copies_the_pieces_that_both_have(
     pairs: list[tuple[str, str]], files_config: Callable[..., FilesConfig]
 ) -> None:
     config = TokenizerConfig(kind=TokenizerKind.char, vocab_size=300, joint=False)
-    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), config)
+    data = prepare_data(files_config(train=pairs, valid=pairs[:9]), config, CleaningConfig())
     source, target = data.tokenizers.source, data.tokenizers.target
     found = learn(data, size=1, frequent=0)
     ids = source.encode(["7 z"])[0]

@@ -11,6 +11,7 @@ import pytest
 import sentencepiece
 
 from transformer.config import (
+    CleaningConfig,
     FilesConfig,
     TextNormalization,
     TokenizerConfig,
@@ -368,7 +369,7 @@ def test_a_symbol_that_the_pieces_taken_lack_is_an_input_error(
 
 def test_settings_that_take_no_pieces_have_the_key_they_always_had() -> None:
     config = TokenizerConfig(vocab_size=300)
-    new = {"init_from", "extra_pieces"}
+    new = {"init_from", "extra_pieces", "source_sampling", "target_sampling"}
     expected = {name: value for name, value in to_mapping(config).items() if name not in new}
     assert tokenizer_key(config) == expected
 
@@ -385,7 +386,8 @@ def test_the_corpus_is_prepared_anew_where_the_pieces_differ_and_not_where_their
 
     def place(name: str, **settings: Any) -> Path:
         folder = str(tmp_path / name)
-        return prepare_data(data, TokenizerConfig(init_from=folder, **settings)).folder
+        tokenizer = TokenizerConfig(init_from=folder, **settings)
+        return prepare_data(data, tokenizer, CleaningConfig()).folder
 
     assert place("a") == place("b") == place("b", vocab_size=99, seed=2)
     assert place("a") != place("c")
@@ -398,3 +400,18 @@ def test_the_corpus_is_prepared_anew_where_the_pieces_differ_and_not_where_their
         place("a", extra_pieces=2, seed=2),
     }
     assert len(distinct) == 4
+
+
+@LEARNT
+def test_the_vocabulary_that_fits_is_told_with_the_tags_in_it(kind: TokenizerKind) -> None:
+    pairs, tags = [("ab cd abc", "ef gh efg")] * 9, ["<2de>", "<2zh>", "<bt>"]
+    config = TokenizerConfig(kind=kind, vocab_size=5)
+    with pytest.raises(InputError, match=r"vocab_size=5 is too small.* fits is \d+") as error:
+        build_tokenizers(pairs, config, tags)
+    config.vocab_size = int(re.findall(r"fits is (\d+)", str(error.value))[0])
+    assert build_tokenizers(pairs, config, tags).source.vocab_size == config.vocab_size
+    config.vocab_size = 8000
+    with pytest.raises(InputError, match=r"vocab_size=8000 is too large.* fits is \d+") as error:
+        build_tokenizers(pairs, config, tags)
+    config.vocab_size = int(re.findall(r"\d+$", str(error.value))[0])
+    assert build_tokenizers(pairs, config, tags).source.vocab_size == config.vocab_size

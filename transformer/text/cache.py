@@ -1,44 +1,46 @@
 """Folders that are built once, found by key, and never seen half-built."""
 
-import hashlib
 import json
 import logging
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from transformer.errors import InputError
+from transformer.text.digests import digest_file
 
 LOGGER = logging.getLogger(__name__)
 MANIFEST = "manifest.json"  # digests of all other files; written last
 
 
-def cache_root(setting: str | None) -> Path:
-    """`setting`, else the environment's TRANSFORMER_MT_CACHE, else the user's cache folder."""
-    folder = setting or os.environ.get("TRANSFORMER_MT_CACHE")
-    if folder:
-        return Path(folder).expanduser()
-    return platformdirs.user_cache_path("transformer-mt")
+class InterruptedBuildError(InputError):
+    """What ended a build that can be gone on with."""
 
 
-def cached_folder(root: Path, key: str, build: Callable[[Path], None]) -> Path:
-    """The folder `root/key`, filled by `build` if it is not there whole.
+def cached_folder(
+    root: Path, key: str, build: Callable[[Path], None], *, needed: Sequence[str] = ()
+) -> Path:
+    """The folder `root/key`, filled by `build` if it is not there whole, with the files `needed`.
 
-    `build` gets an empty folder aside, which takes its place when `build` returns and is removed
-    when it raises. Of several processes one builds and the others wait.
+    `build` gets a folder aside, which takes its place when `build` returns. It is empty, or holds
+    what a build that was interrupted left; one that raises InputError or OSError leaves nothing,
+    unless it is InterruptedBuildError.
+    Of several processes one builds and the others wait.
     """
     folder = root / key
-    if is_whole(folder):
+
+    def is_there() -> bool:
+        return all((folder / name).exists() for name in needed) and is_whole(folder)
+
+    if is_there():
         return folder
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _lock(root / f"{key}.lock"):
-            if not is_whole(folder):
+            if not is_there():
                 _build(folder, build)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -71,18 +73,23 @@ def _lock(file: Path) -> Iterator[None]:
 
 
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
+    # What an interrupted process left: nobody else is at work here, since we hold the lock.
     aside = folder.with_name(f"{folder.name}.building")
-    # What a killed process left: nobody else is at work here, since we hold the lock.
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.mkdir()
+    if aside.exists():
+        LOGGER.info("going on with what was prepared before the interruption")
+    aside.mkdir(exist_ok=True)
     try:
         build(aside)
         manifest = json.dumps(_manifest(aside), indent=1)
         (aside / MANIFEST).write_text(manifest, encoding="utf-8")
+        # A run may read what is there, if only because it lacks a file that others need.
+        shutil.rmtree(folder, ignore_errors=True)
         aside.replace(folder)
-    finally:
+    except InterruptedBuildError:
+        raise
+    except (InputError, OSError):
         shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def _manifest(folder: Path) -> dict[str, str]:
@@ -90,7 +97,5 @@ def _manifest(folder: Path) -> dict[str, str]:
     digests = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != MANIFEST:
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, hashlib.blake2b).hexdigest()
-            digests[file.relative_to(folder).as_posix()] = digest
+            digests[file.relative_to(folder).as_posix()] = digest_file(file).hex()
     return digests

@@ -1,80 +1,117 @@
-"""Sentence pairs in Arrow files: as text, and as ids from which batches are read."""
+"""Sentence pairs as ids in flat files of numbers, from which batches are read."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import datasets
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
-from datasets.arrow_writer import ArrowWriter
 from numpy.typing import NDArray
 
 from transformer.text.batching import Batch, Lengths, Rows, grid_length
+from transformer.text.ragged import Lists, Ragged
+from transformer.text.sampling import Sampling, batch_of, unpadded
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
-TEXT = datasets.Features({side: datasets.Value("string") for side in ("source", "target")})
-ALIGNED_TEXT = datasets.Features({**TEXT, "alignment": datasets.Value("string")})
-IDS = datasets.Features(
-    {side: datasets.List(datasets.Value("int32")) for side in ("source", "target")}
-)
-# The links of a pair are blocks of linked pieces, as `piece_links` makes them, one after another.
-ALIGNED_IDS = datasets.Features({**IDS, "links": datasets.List(datasets.Value("int32"))})
-BLOCK = 4  # numbers of a block
-READ_ROWS = 10_000  # pairs handled at once
-# Rows of one Arrow chunk: each is held in memory while it is written.
-CHUNK_ROWS = 100_000
+BLOCK = 1_000  # pairs cut anew at once
 
 
-class TextFile:
-    """Sentence pairs as text, read from the file each time they are walked through."""
+@dataclass(frozen=True)
+class Content:
+    """What the description of an encoded split says."""
 
-    def __init__(self, file: Path) -> None:
-        self._rows = datasets.Dataset.from_file(str(file))
+    rows: int
+    aligned: bool
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    @classmethod
+    def read(cls, stem: Path) -> Self:
+        """That of the split whose files are named `stem`."""
+        values: dict[str, Any] = json.loads(description(stem).read_text(encoding="utf-8"))
+        return cls(**values)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        for sources, targets, *_ in self.blocks():
-            yield from zip(sources, targets, strict=True)
 
-    def blocks(self) -> Iterator[list[list[str]]]:
-        """Sources, targets and, where there are some, alignments of successive runs of pairs."""
-        for table in self._rows.with_format("arrow").iter(batch_size=READ_ROWS):
-            yield [column.to_pylist() for column in table.columns]
+def description(stem: Path) -> Path:
+    """The file that is written last."""
+    return stem.with_name(f"{stem.name}.json")
 
 
 class EncodedSplit:
-    """Sentence pairs as ids, left in the file until a batch asks for them."""
+    """Sentence pairs as ids, left in the files until a batch asks for them."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        mapped = pa.memory_map(str(file))
-        whole = mapped.read_buffer(mapped.size())
-        table = pa.ipc.open_stream(whole).read_all()
-        self._source = _Ragged(table["source"], whole)
-        self._target = _Ragged(table["target"], whole)
-        self.aligned = "links" in table.column_names  # then batches have links
-        self._links = _Ragged(table["links"], whole) if self.aligned else None
-        self.source_lengths: Lengths = self._source.lengths + 1  # with EOS
-        self.target_lengths: Lengths = self._target.lengths + 1
+    def __init__(self, stem: Path, sampling: Sampling | None = None) -> None:
+        self._stem = stem
+        self.sampling = sampling  # how pairs are cut anew in each epoch; None: they stay
+        content = Content.read(stem)
+        self._source = Ragged.open(stem.with_name(f"{stem.name}.source"), content.rows)
+        self._target = Ragged.open(stem.with_name(f"{stem.name}.target"), content.rows)
+        self.aligned = content.aligned  # then batches have links
+        self._links = None
+        if self.aligned:
+            self._links = Ragged.open(stem.with_name(f"{stem.name}.links"), content.rows)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        return type(self), (self._file,)
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, Sampling | None]]:
+        return type(self), (self._stem, self.sampling)
 
     def __len__(self) -> int:
-        return len(self.source_lengths)
+        return self._source.n_rows
 
-    def batch(self, rows: Rows) -> Batch:
-        """The pairs numbered `rows`, in that order, padded to lengths on the grid."""
+    @property
+    def sampled(self) -> bool:
+        """Whether each epoch has other cuts of the same text."""
+        return self.sampling is not None
+
+    @property
+    def source_lengths(self) -> Lengths:
+        """int32 [rows], EOS counted, left in the file; as stored, not as sampled."""
+        return self._source.lengths
+
+    @property
+    def target_lengths(self) -> Lengths:
+        """The same of the target."""
+        return self._target.lengths
+
+    def lengths(self, rows: Rows, epoch: int) -> tuple[Lengths, Lengths]:
+        """Tokens of source and target of the pairs numbered `rows`, EOS counted, as in `batch`."""
+        source, target = self.source_lengths[rows], self.target_lengths[rows]
+        if self.sampling is None:
+            return source, target
+        for start in range(0, len(rows), BLOCK):
+            part = slice(start, start + BLOCK)
+            sides = self._cut(rows[part], source[part], target[part], epoch)
+            for lengths, cut in zip((source, target), sides, strict=True):
+                lengths[part] = [len(row) + 1 for row in cut]
+        return source, target
+
+    def _cut(
+        self, rows: Rows, source_lengths: Lengths, target_lengths: Lengths, epoch: int
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """Both sides of the pairs numbered `rows` as `epoch` cuts them, without EOS."""
+        assert self.sampling is not None
+        source, target = (
+            unpadded(column.padded(rows, int(lengths.max()), PAD_ID), lengths - 1)
+            for column, lengths in ((self._source, source_lengths), (self._target, target_lengths))
+        )
+        return self.sampling.cut(source, target, rows, epoch)
+
+    def lists(self, start: int, stop: int) -> dict[str, Lists]:
+        """The ids, and links where there are some, of the pairs from `start` on, before `stop`."""
+        sides = {"source": self._source, "target": self._target}
+        if self._links is not None:
+            sides["links"] = self._links
+        return {name: side.lists(start, stop) for name, side in sides.items()}
+
+    def batch(self, rows: Rows, epoch: int = 0) -> Batch:
+        """The pairs numbered `rows`, in that order, padded to lengths on the grid.
+
+        `epoch` matters where they are cut anew in each.
+        """
         source_lengths, target_lengths = self.source_lengths[rows], self.target_lengths[rows]
+        if self.sampling is not None:
+            return batch_of(*self._cut(rows, source_lengths, target_lengths, epoch))
         every = np.arange(len(rows))
-        source = self._source.padded(rows, grid_length(int(source_lengths.max())))
-        labels = self._target.padded(rows, grid_length(int(target_lengths.max())))
+        source = self._source.padded(rows, grid_length(int(source_lengths.max())), PAD_ID)
+        labels = self._target.padded(rows, grid_length(int(target_lengths.max())), PAD_ID)
         target = np.empty_like(labels)
         target[:, 0], target[:, 1:] = BOS_ID, labels[:, :-1]
         source[every, source_lengths - 1] = EOS_ID
@@ -86,56 +123,11 @@ class EncodedSplit:
             torch.from_numpy(np.flatnonzero(labels != PAD_ID)),
             int(source_lengths.sum()),
             int(target_lengths.sum()),
-            None if self._links is None else torch.from_numpy(_unfold(self._links.blocks(rows))),
+            None if self._links is None else torch.from_numpy(unfold(self._links.blocks(rows))),
         )
 
 
-class _Ragged:
-    """A column of lists of int32, read from the numbers of the mapped file `whole`.
-
-    Its chunks are parts of one array, so that a batch is gathered at once from all of them.
-    """
-
-    def __init__(self, column: pa.ChunkedArray, whole: pa.Buffer) -> None:
-        chunks = [chunk for chunk in column.chunks if len(chunk)]
-        self.lengths: NDArray[np.int32] = pc.list_value_length(column).to_numpy()
-        self._numbers = np.frombuffer(whole, np.int32, whole.size // 4)
-        self._first_rows = np.cumsum([0, *map(len, chunks)])
-        # Where in the file the offsets of each chunk are, and its values.
-        self._offsets = np.array([_place(chunk.offsets, whole) for chunk in chunks], np.int64)
-        self._values = np.array([_place(chunk.values, whole) for chunk in chunks], np.int64)
-
-    def padded(self, rows: Rows, width: int) -> NDArray[np.int64]:
-        """int64 [rows, width]: the lists numbered `rows`, filled up with PAD."""
-        columns = np.arange(width)
-        chunk = np.searchsorted(self._first_rows, rows, side="right") - 1
-        offsets = self._numbers[self._offsets[chunk] + rows - self._first_rows[chunk]]
-        starts = self._values[chunk] + offsets
-        # Past its end a list goes on with the next one, and the last with the end of the file.
-        found = self._numbers.take(starts[:, None] + columns, mode="clip")
-        return np.where(columns < self.lengths[rows, None], found, np.int64(PAD_ID))
-
-    def blocks(self, rows: Rows) -> NDArray[np.int64]:
-        """int64 [blocks, 1 + BLOCK]: the place in `rows` of each block in their lists, and it."""
-        lengths = self.lengths[rows]
-        width = int(lengths.max())
-        values = self.padded(rows, width)[np.arange(width) < lengths[:, None]]
-        owners = np.repeat(np.arange(len(rows)), lengths // BLOCK)
-        return np.concatenate([owners[:, None], values.reshape(-1, BLOCK)], axis=1)
-
-
-def _place(array: pa.Array, whole: pa.Buffer) -> int:
-    """Where the numbers of `array` begin in `whole`, in int32; 0 where there are none."""
-    buffer = array.buffers()[1]
-    if buffer is None or not len(array):
-        return 0
-    start = buffer.address - whole.address + 4 * array.offset
-    assert start % 4 == 0
-    assert 0 <= start <= whole.size
-    return int(start) // 4
-
-
-def _unfold(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+def unfold(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
     """The links [n_links, 3] of `Batch` in blocks [n, 5] of row, target and source pieces."""
     row, target, target_stop, source, source_stop = blocks.T
     width = source_stop - source
@@ -144,37 +136,3 @@ def _unfold(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
     place = np.arange(len(block)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # in its block
     down, across = np.divmod(place, width[block])
     return np.stack([row[block], target[block] + down, source[block] + across], axis=1)
-
-
-def write_text(
-    file: Path, rows: Iterable[tuple[str, ...]], features: datasets.Features = TEXT
-) -> TextFile:
-    """Write pairs of text as they come, or what else `features` has, and open the file."""
-    remaining = iter(rows)
-    with ArrowWriter(features=features, path=str(file)) as writer:
-        while block := list(islice(remaining, READ_ROWS)):
-            columns = dict(zip(features, zip(*block, strict=True), strict=True))
-            table = pa.table(columns, schema=features.arrow_schema)
-            writer.write_table(table, writer_batch_size=len(table))
-        writer.finalize()
-    return TextFile(file)
-
-
-def write_ids(file: Path, tables: Iterable[pa.Table], features: datasets.Features = IDS) -> None:
-    """Write tables of ids as they come, a chunk as soon as it is full."""
-    with ArrowWriter(features=features, path=str(file)) as writer:
-        for table in _regroup(tables):
-            writer.write_table(table, writer_batch_size=len(table))
-        writer.finalize()
-
-
-def _regroup(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of at least CHUNK_ROWS, but for the last."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= CHUNK_ROWS:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)

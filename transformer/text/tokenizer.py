@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, compress
 from pathlib import Path
 from typing import Protocol, Self
@@ -53,12 +54,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         return self._processor.vocab_size()
 
-    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+    def encode(self, lines: Sequence[str], *, threads: int = _ENCODING_THREADS) -> list[list[int]]:
         """Ids of the pieces of each line, without BOS and EOS; none for a blank line."""
         texts = [line if line.strip() else "" for line in lines]
         if len(texts) < _FEW:
             return [self._processor.encode(text) for text in texts]
-        n_threads = _ENCODING_THREADS if len(texts) >= 1000 else 1
+        n_threads = threads if len(texts) >= 1000 else 1
         ids: list[list[int]] = self._processor.encode(texts, num_threads=n_threads)
         return ids
 
@@ -130,17 +131,22 @@ class Pairs(Protocol):
     def __iter__(self) -> Iterator[tuple[str, str]]: ...
 
 
-def train_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
+def train_tokenizers(pairs: Pairs, config: TokenizerConfig, n_tags: int = 0) -> Tokenizers:
     """Learn pieces from a sample of `pairs`; the same pairs and settings give the same models.
 
-    InputError where `config.vocab_size` is too large or too small for the text.
+    Of `config.vocab_size`, `n_tags` are left for pieces that are in no text. InputError where it is
+    too large or too small.
     """
     _check_symbols(config)
+
+    def train(lines: Iterable[str], name: str) -> Tokenizer:
+        return _train(lines, config, name, n_tags)
+
     if config.joint:
-        joint = _train(chain.from_iterable(sample(pairs, config)), config, "the text")
+        joint = train(chain.from_iterable(sample(pairs, config)), "the text")
         return Tokenizers(joint, joint)
-    source = _train((source for source, _ in sample(pairs, config)), config, "the source text")
-    target = _train((target for _, target in sample(pairs, config)), config, "the target text")
+    source = train((source for source, _ in sample(pairs, config)), "the source text")
+    target = train((target for _, target in sample(pairs, config)), "the target text")
     return Tokenizers(source, target)
 
 
@@ -154,11 +160,12 @@ def sample(pairs: Pairs, config: TokenizerConfig) -> Iterator[tuple[str, str]]:
     return compress(pairs, chosen)
 
 
-def _train(lines: Iterable[str], config: TokenizerConfig, name: str) -> Tokenizer:
+def _train(lines: Iterable[str], config: TokenizerConfig, name: str, n_tags: int) -> Tokenizer:
+    learnt = replace(config, vocab_size=max(len(SPECIAL_PIECES) + 1, config.vocab_size - n_tags))
     try:
-        return Tokenizer(learn(lines, config))
+        return Tokenizer(learn(lines, learnt))
     except RuntimeError as error:
-        raise InputError(_explain(str(error), config, name)) from error
+        raise InputError(_explain(str(error), config, name, n_tags)) from error
 
 
 def learn(lines: Iterable[str], config: TokenizerConfig, *, fewer: bool = False) -> bytes:
@@ -222,17 +229,20 @@ class Parts:
             raise
 
 
-def _explain(message: str, config: TokenizerConfig, name: str) -> str:
-    """What to mend, from the message of SentencePiece."""
+def _explain(message: str, config: TokenizerConfig, name: str, n_tags: int) -> str:
+    """What to mend, from the message of SentencePiece, which knows nothing of the tags."""
     setting = f"tokenizer.vocab_size={config.vocab_size}"
     if found := re.search(r"Vocabulary size too high .*<= (\d+)", message):
-        return f"{setting} is too large for {name}; the largest that fits is {found[1]}"
+        return (
+            f"{setting} is too large for {name}; the largest that fits is {int(found[1]) + n_tags}"
+        )
     if (required := n_required(message)) is not None:
         return (
             f"{setting} is too small for the characters of {name}; the smallest that fits is "
-            f"{required}, or lower tokenizer.character_coverage={config.character_coverage}"
+            f"{required + n_tags}, or lower "
+            f"tokenizer.character_coverage={config.character_coverage}"
         )
-    smallest = _n_fixed_pieces(config)
+    smallest = _n_fixed_pieces(config) + n_tags
     if config.kind is TokenizerKind.char and config.vocab_size < smallest:
         return f"{setting} is too small; the smallest that fits is {smallest}"
     return f"SentencePiece cannot learn pieces from {name}: {' '.join(message.split())}"

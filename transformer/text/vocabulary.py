@@ -16,6 +16,7 @@ from sentencepiece import sentencepiece_model_pb2
 from transformer.config import TextNormalization, TokenizerConfig, TokenizerKind, to_mapping
 from transformer.errors import InputError, require
 from transformer.text.merges import FurtherMerges
+from transformer.text.tags import with_tags
 from transformer.text.tokenizer import (
     SPECIAL_PIECES,
     Pairs,
@@ -34,8 +35,11 @@ proto: Any = sentencepiece_model_pb2  # its classes are made when it is imported
 Piece = proto.ModelProto.SentencePiece
 
 
-def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
+def build_tokenizers(pairs: Pairs, config: TokenizerConfig, tags: Sequence[str] = ()) -> Tokenizers:
     """The tokenizers that `config` asks for: learnt from `pairs`, taken, or taken and extended.
+
+    They have `tags` as pieces that are in no text, the last of config.vocab_size or behind those
+    taken.
 
     Extended ones keep the ids of all pieces taken, but need not cut a text as those did: BPE
     merges their cut further, and unigram takes what is likelier.
@@ -45,7 +49,8 @@ def build_tokenizers(pairs: Pairs, config: TokenizerConfig) -> Tokenizers:
     taken = _taken(config)
     if taken is None:
         LOGGER.info("learning pieces from %d sentence pairs", n_pairs)
-        return train_tokenizers(pairs, config)
+        return with_tags(train_tokenizers(pairs, config, len(tags)), tags)
+    taken = with_tags(taken, tags)
     if config.extra_pieces == 0:
         return taken
     LOGGER.info("learning further pieces from %d sentence pairs", n_pairs)
@@ -74,19 +79,21 @@ def note_taken(config: TokenizerConfig) -> None:
     LOGGER.info("taking the pieces of %s; %s", config.init_from, ignored)
 
 
-def tokenizer_key(config: TokenizerConfig) -> dict[str, Any]:
+def tokenizer_key(config: TokenizerConfig, tags: Sequence[str] = ()) -> dict[str, Any]:
     """What the pieces depend on beside the text; of taken ones the content, not the folder.
 
     InputError where there are none to take.
     """
     taken = _taken(config)
     settings = to_mapping(config)
+    added = {"tags": list(tags)} if tags else {}
     if taken is None:
-        del settings["init_from"], settings["extra_pieces"]
-        return settings
+        for name in ("init_from", "extra_pieces", "source_sampling", "target_sampling"):
+            del settings[name]
+        return {**settings, **added}
     names = ("extra_pieces", "character_coverage", "sample_size", "seed")
     learnt = {name: settings[name] for name in names} if config.extra_pieces else {}
-    return {"models": taken.digests(), **learnt}
+    return {"models": taken.digests(), **added, **learnt}
 
 
 def cut(tokenizer: Tokenizer, pieces: Sequence[str]) -> list[list[int]]:

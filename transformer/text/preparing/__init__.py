@@ -1,0 +1,1 @@
+"""From corpora to encoded pairs, in pieces that processes work on, whatever the size."""
