@@ -4,7 +4,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -16,24 +16,45 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 from transformer.config import ParallelConfig, TrainSettings
-from transformer.text.batching import Batch, Plan, Rows, Split, make_loader
-from transformer.text.dataset import PreparedData, prepare_data
+from transformer.text.batching import Batch, Drawn, Rows, Split, make_loader
+from transformer.text.dataset import EncodedSplit, PreparedData, prepare_data
+from transformer.text.mixing import Part
+from transformer.training.chapters import Chapter, Chapters, Corpora, Leg
 from transformer.training.distributed import Processes
-from transformer.training.stream import Leg, Position, UpdateBatches, UpdateStream
+from transformer.training.stream import Position, UpdateBatches, UpdateStream
 
 Change = Callable[..., TrainSettings]
 
 
 @pytest.fixture
 def data(settings: TrainSettings) -> PreparedData:
-    return prepare_data(settings.data, settings.tokenizer)
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
+
+
+@dataclass
+class Mixed:
+    """The same pairs as parts of several corpora."""
+
+    train: EncodedSplit
+    parts: list[Part]
+
+
+@pytest.fixture(params=["whole", "mixed"])
+def corpora(
+    request: pytest.FixtureRequest, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> Corpora:
+    """One corpus in one chapter, or several of unequal weight in several."""
+    if request.param == "whole":
+        return data
+    monkeypatch.setattr("transformer.training.chapters.CHAPTER", 17)
+    return Mixed(data.train, [Part("a", 0, 10, 0.5), Part("b", 10, 27, 1.0), Part("c", 37, 3, 6.0)])
 
 
 def stream(
-    data: PreparedData, settings: TrainSettings, rank: int = 0, count: int = 1, budget: int = 100
+    data: Corpora, settings: TrainSettings, rank: int = 0, count: int = 1, budget: int = 100
 ) -> UpdateStream:
     processes = Processes(rank, count)
-    return UpdateStream(data.train, settings, budget, on_gpu=False, processes=processes)
+    return UpdateStream(data, settings, budget, on_gpu=False, processes=processes)
 
 
 def ahead() -> list[str]:
@@ -58,6 +79,7 @@ def same(a: UpdateBatches, b: UpdateBatches) -> bool:
         a.position == b.position
         and a.epochs == b.epochs
         and counts[0] == counts[1]
+        and a.n_pairs == b.n_pairs
         and len(a.work) == len(b.work)
         and all(
             x.seed == y.seed
@@ -72,13 +94,13 @@ def same(a: UpdateBatches, b: UpdateBatches) -> bool:
 
 @pytest.mark.parametrize("accumulate", [1, 2, 3, 100])
 def test_from_any_position_on_the_same_updates_follow(
-    settings: TrainSettings, change: Change, data: PreparedData, accumulate: int
+    settings: TrainSettings, change: Change, corpora: Corpora, accumulate: int
 ) -> None:
     settings = change(settings, training__accumulate=accumulate)
-    updates = list(islice(stream(data, settings).updates(Position()), 12))
+    updates = list(islice(stream(corpora, settings).updates(Position()), 12))
     for i, update in enumerate(updates[:-1]):
         position = Position.from_state(update.position.state())
-        fresh = stream(data, settings).updates(position)
+        fresh = stream(corpora, settings).updates(position)
         for later in updates[i + 1 :]:
             assert same(next(fresh), later)
 
@@ -92,7 +114,7 @@ def test_an_epoch_holds_every_pair_once_and_keeps_its_last_batches(
     for number in (1, 2):
         epoch = epoch_of(updates)
         sizes = [len(update.work) for update in epoch]
-        n_batches = len(whole.plan(0))
+        n_batches = whole.estimate()[0]
         assert n_batches > 3
         assert sizes[:-1] == [accumulate] * (len(epoch) - 1)
         assert sizes[-1] == (n_batches - 1) % accumulate + 1
@@ -103,8 +125,8 @@ def test_an_epoch_holds_every_pair_once_and_keeps_its_last_batches(
         assert epoch[-1].epochs == number
 
 
-def test_the_counts_are_those_of_the_batches(settings: TrainSettings, data: PreparedData) -> None:
-    for update in islice(stream(data, settings).updates(Position()), 5):
+def test_the_counts_are_those_of_the_batches(settings: TrainSettings, corpora: Corpora) -> None:
+    for update in islice(stream(corpora, settings).updates(Position()), 5):
         (work,) = update.work
         assert update.n_padded_tokens == work.batch.source.numel() + work.batch.labels.numel()
         assert update.n_target_tokens == work.batch.n_target_tokens
@@ -113,11 +135,11 @@ def test_the_counts_are_those_of_the_batches(settings: TrainSettings, data: Prep
 
 @pytest.mark.parametrize("count", [2, 3, 50])
 def test_processes_share_the_batches_of_one_that_accumulates_as_many(
-    settings: TrainSettings, change: Change, data: PreparedData, count: int
+    settings: TrainSettings, change: Change, corpora: Corpora, count: int
 ) -> None:
-    alone = stream(data, change(settings, training__accumulate=2 * count)).updates(Position())
+    alone = stream(corpora, change(settings, training__accumulate=2 * count)).updates(Position())
     settings = change(settings, training__accumulate=2)
-    together = [stream(data, settings, rank, count).updates(Position()) for rank in range(count)]
+    together = [stream(corpora, settings, rank, count).updates(Position()) for rank in range(count)]
     for _ in range(8):
         expected, found = next(alone), [next(updates) for updates in together]
         assert {update.position for update in found} == {expected.position}
@@ -128,11 +150,11 @@ def test_processes_share_the_batches_of_one_that_accumulates_as_many(
 
 
 def test_processes_that_compute_in_step_have_equally_many_batches(
-    settings: TrainSettings, data: PreparedData
+    settings: TrainSettings, corpora: Corpora
 ) -> None:
     sharded = replace(settings.training, parallel=ParallelConfig(shard=True))
     settings = replace(settings, training=sharded)
-    together = [stream(data, settings, rank, 4).updates(Position()) for rank in range(4)]
+    together = [stream(corpora, settings, rank, 4).updates(Position()) for rank in range(4)]
     padded = 0
     for _ in range(6):
         found = [next(updates) for updates in together]
@@ -174,8 +196,8 @@ def test_epochs_differ_in_their_order_and_so_do_seeds(
     settings: TrainSettings, change: Change, data: PreparedData
 ) -> None:
     def rows(seed: int, epoch: int) -> list[list[int]]:
-        plan = stream(data, change(settings, seed=seed)).plan(epoch)
-        return [batch.tolist() for batch in plan]
+        made = stream(data, change(settings, seed=seed)).chapters
+        return [batch.tolist() for batch in made.plan(epoch, 0, [Leg(100, 0)]).plan]
 
     assert rows(1, 0) == rows(1, 0)
     assert rows(1, 0) != rows(1, 1)
@@ -185,15 +207,15 @@ def test_epochs_differ_in_their_order_and_so_do_seeds(
 @pytest.mark.parametrize("workers", [0, 1, 2])
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
 def test_neither_workers_nor_a_thread_ahead_change_anything(
-    settings: TrainSettings, change: Change, data: PreparedData, workers: int, prefetch: int
+    settings: TrainSettings, change: Change, corpora: Corpora, workers: int, prefetch: int
 ) -> None:
     settings = change(settings, training__accumulate=2)
-    here = list(islice(stream(data, settings).updates(Position()), 20))
+    here = list(islice(stream(corpora, settings).updates(Position()), 20))
     assert here[-1].position.epoch >= 2
     settings = change(settings, data__workers=workers, data__prefetch=prefetch)
     for done in (0, 4):
         position = here[done - 1].position if done else Position()
-        aside = stream(data, settings).updates(position)
+        aside = stream(corpora, settings).updates(position)
         assert all(same(a, b) for a, b in zip(here[done:], aside, strict=False))
         aside.close()
 
@@ -202,7 +224,7 @@ def test_a_thread_ahead_is_for_gpus_unless_the_settings_ask_for_it(
     settings: TrainSettings, change: Change, data: PreparedData
 ) -> None:
     def prefetch(settings: TrainSettings, *, on_gpu: bool) -> int:
-        made = UpdateStream(data.train, settings, 100, on_gpu=on_gpu, processes=Processes())
+        made = UpdateStream(data, settings, 100, on_gpu=on_gpu, processes=Processes())
         return made.prefetch
 
     assert (prefetch(settings, on_gpu=False), prefetch(settings, on_gpu=True)) == (0, 4)
@@ -215,13 +237,13 @@ def test_the_next_epoch_is_planned_while_this_one_begins(
     settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned: dict[int, str] = {}
-    plan = UpdateStream.plan
+    plan = Chapters.plan
 
-    def spied(self: UpdateStream, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
+    def spied(self: Chapters, epoch: int, chapter: int, legs: Sequence[Leg]) -> Chapter:
         planned[epoch] = threading.current_thread().name
-        return plan(self, epoch, legs)
+        return plan(self, epoch, chapter, legs)
 
-    monkeypatch.setattr(UpdateStream, "plan", spied)
+    monkeypatch.setattr(Chapters, "plan", spied)
     updates = stream(data, change(settings, data__prefetch=1)).updates(Position())
     assert next(updates).position.epoch == 0
     end = time.monotonic() + 20
@@ -261,18 +283,18 @@ def test_workers_are_started_when_the_threads_of_closed_updates_have_ended(
     settings: TrainSettings, change: Change, data: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformer.training.loading.END_S", 0.02)
-    plan, start = UpdateStream.plan, BaseProcess.start
+    plan, start = Chapters.plan, BaseProcess.start
     alive: list[int] = []
 
-    def slow(self: UpdateStream, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
+    def slow(self: Chapters, epoch: int, chapter: int, legs: Sequence[Leg]) -> Chapter:
         time.sleep(0.2)
-        return plan(self, epoch, legs)
+        return plan(self, epoch, chapter, legs)
 
     def spied(self: BaseProcess) -> None:
         alive.append(len(ahead()))
         start(self)
 
-    monkeypatch.setattr(UpdateStream, "plan", slow)
+    monkeypatch.setattr(Chapters, "plan", slow)
     monkeypatch.setattr(BaseProcess, "start", spied)
     made = stream(data, change(settings, data__workers=1, data__prefetch=2))
     updates = made.updates(Position())
@@ -314,7 +336,7 @@ def test_batches_copied_ahead_are_received_by_the_consumer(
     updates.close()
 
 
-def unpinned(split: Split, plan: Iterable[Rows], *, workers: int, pin_memory: bool) -> Any:
+def unpinned(split: Split, plan: Iterable[Rows | Drawn], *, workers: int, pin_memory: bool) -> Any:
     """A loader for where memory cannot be pinned."""
     assert pin_memory
     return make_loader(split, plan, workers=workers)

@@ -17,6 +17,7 @@ from transformer.text.tokenizer import PAD_ID
 Lengths = NDArray[np.int32]
 Rows = NDArray[np.int64]
 Plan = list[Rows]  # the rows of each batch, in training order
+Drawn = tuple[Rows, int]  # the rows of a batch, and the epoch that it is for
 
 PREFETCH = 4  # batches that each worker holds ready
 EXACT_TO = 16  # grid lengths are exact up to here,
@@ -96,12 +97,36 @@ class Sizes(NamedTuple):
         """Tokens of both sides, padding included."""
         return self.rows * (self.source_widths + self.target_widths)
 
+    @property
+    def padding_share(self) -> float:
+        """The share of padding in all tokens, source and target together."""
+        real = int(self.source_tokens.sum() + self.target_tokens.sum())
+        return 1 - real / int(self.padded_tokens.sum()) if len(self.rows) else 0.0
+
+    @property
+    def shapes(self) -> set[tuple[int, int, int]]:
+        """The distinct shapes (B, S, T)."""
+        return set(zip(*(column.tolist() for column in self[:3]), strict=True))
+
 
 class Split(Protocol):
     """What batches are made from."""
 
-    def batch(self, rows: Rows) -> Batch:
-        """The pairs numbered `rows`, in that order."""
+    def batch(self, rows: Rows, epoch: int = 0) -> Batch:
+        """The pairs numbered `rows`, in that order; where pieces are drawn, as `epoch` has them."""
+
+
+class SizedSplit(Split, Protocol):
+    """What epochs are planned from: a split whose lengths are known before its batches are made."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether each epoch draws other pieces for the same text."""
+
+    def lengths(self, rows: Rows, epoch: int) -> tuple[Lengths, Lengths]:
+        """Tokens of source and target of the pairs numbered `rows`, EOS counted, as in `batch`."""
+
+    def __len__(self) -> int: ...
 
 
 def pad(rows: Sequence[Sequence[int]], length: int) -> Tensor:
@@ -133,14 +158,18 @@ def plan_epoch(
     *,
     rows: Rows | None = None,
     leg: int = 0,
+    chapter: int = 0,
 ) -> Plan:
-    """The batches of an epoch: every row once, in an order that only (seed, epoch) change.
+    """The batches of a chapter of an epoch: every row once, in an order that the seed changes.
 
-    A batch of n rows has n times its longer padded side at most `batch_tokens`; a row that is
-    longer than that stands alone. Where `batch_tokens` changes midway, what is left of the epoch
-    is planned anew: `leg` counts those changes, and `rows` are the ones left, in any order.
+    So do `epoch` and `chapter`. A batch of n rows has n times its longer padded side at most
+    `batch_tokens`; a row that is longer than that stands alone. Where `batch_tokens` changes
+    midway, what is left of the chapter is planned anew: `leg` counts those changes, and `rows` are
+    the ones left, in any order.
     """
-    entropy = [seed, epoch, leg] if leg else [seed, epoch]
+    entropy = [seed, epoch, leg, chapter]
+    while not entropy[-1] and len(entropy) > 2:  # as it was before there were legs and chapters
+        entropy.pop()
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     shuffled = generator.permutation(len(source_lengths) if rows is None else np.sort(rows))
     batches = _cut(shuffled, source_lengths, target_lengths, batch_tokens)
@@ -169,9 +198,7 @@ def measure(plan: Plan, source_lengths: Lengths, target_lengths: Lengths) -> Siz
 
 def padding_share(plan: Plan, source_lengths: Lengths, target_lengths: Lengths) -> float:
     """The share of padding in all tokens of all batches, source and target together."""
-    sizes = measure(plan, source_lengths, target_lengths)
-    real = int(sizes.source_tokens.sum() + sizes.target_tokens.sum())
-    return 1 - real / int(sizes.padded_tokens.sum()) if plan else 0.0
+    return measure(plan, source_lengths, target_lengths).padding_share
 
 
 def shapes(
@@ -181,17 +208,17 @@ def shapes(
 
     All epochs have the same ones: pairs that change places with each other have equal shapes.
     """
-    sizes = measure(plan, source_lengths, target_lengths)
-    return set(zip(*(column.tolist() for column in sizes[:3]), strict=True))
+    return measure(plan, source_lengths, target_lengths).shapes
 
 
 def make_loader(
-    split: Split, plan: Iterable[Rows], *, workers: int = 0, pin_memory: bool = False
+    split: Split, plan: Iterable[Rows | Drawn], *, workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[Batch]:
     """The batches of `plan`, which may be endless, made by `workers` processes ahead of need.
 
-    With workers=0 they are made in this process, as they are asked for. Workers are started by
-    the thread that begins to iterate.
+    Where it says nothing of epochs they are those of the first one, which matters where pieces are
+    drawn. With workers=0 they are made in this process, as they are asked for. Workers are started
+    by the thread that begins to iterate.
     """
     return DataLoader(
         _Planned(split),
@@ -219,8 +246,9 @@ class _Planned(Dataset[Batch]):
     def __init__(self, split: Split) -> None:
         self._split = split
 
-    def __getitem__(self, rows: Rows) -> Batch:
-        return self._split.batch(rows)
+    def __getitem__(self, item: Rows | Drawn) -> Batch:
+        rows, epoch = item if isinstance(item, tuple) else (item, 0)
+        return self._split.batch(rows, epoch)
 
 
 def _cut(rows: Rows, source: Lengths, target: Lengths, batch_tokens: int) -> Plan:

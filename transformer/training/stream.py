@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, tee
 from typing import Any, NamedTuple, Self
 
@@ -10,28 +10,12 @@ import numpy as np
 import torch
 
 from transformer.config import TrainSettings
-from transformer.text.batching import (
-    Batch,
-    Plan,
-    Rows,
-    Sizes,
-    make_loader,
-    measure,
-    padding_share,
-    plan_epoch,
-)
-from transformer.text.dataset import EncodedSplit
+from transformer.text.batching import Batch, Drawn, Rows, make_loader
+from transformer.training.chapters import Chapter, Chapters, Corpora, Leg
 from transformer.training.distributed import Processes
 from transformer.training.loading import Upload, ahead, wait_for_closing
 
 GPU_PREFETCH = 4  # updates, where data.prefetch is null
-
-
-class Leg(NamedTuple):
-    """A stretch of an epoch under one budget of tokens."""
-
-    batch_tokens: int
-    batches: int  # done
 
 
 @dataclass(frozen=True)
@@ -43,16 +27,18 @@ class Position:
 
     update: int = 0  # updates done
     epoch: int = 0  # epochs finished
-    legs: tuple[Leg, ...] = ()  # of the epoch under way; a new one where the budget changes
+    chapter: int = 0  # chapters finished of the epoch under way
+    legs: tuple[Leg, ...] = ()  # of the chapter under way; a new one where the budget changes
 
     def state(self) -> dict[str, Any]:
         """The position as plain numbers."""
-        return {"update": self.update, "epoch": self.epoch, "legs": [list(x) for x in self.legs]}
+        return {**vars(self), "legs": [list(leg) for leg in self.legs]}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """The position that gave `state`."""
-        return cls(state["update"], state["epoch"], tuple(Leg(*leg) for leg in state["legs"]))
+        """The position that gave `state`; one from before there were chapters is in the first."""
+        legs = tuple(Leg(*leg) for leg in state["legs"])
+        return cls(state["update"], state["epoch"], state.get("chapter", 0), legs)
 
 
 @dataclass(frozen=True)
@@ -75,12 +61,15 @@ class UpdateBatches:
     n_padded_tokens: int  # of both sides, padding included
     position: Position
     epochs: float  # epochs done then, as a fraction
+    # Of all processes, by the name of the corpus; empty where there is one.
+    n_pairs: Mapping[str, int] = field(default_factory=dict)
 
 
 class Share(NamedTuple):
     """What a process computes of an update: one batch."""
 
     rows: Rows
+    epoch: int
     seed: int
     counts: bool
 
@@ -94,33 +83,28 @@ class Outline(NamedTuple):
     n_padded_tokens: int
     position: Position
     epochs: float
-
-
-class PlannedEpoch(NamedTuple):
-    """What is left of an epoch."""
-
-    number: int
-    legs: tuple[Leg, ...]
-    plan: Plan  # of the last leg
-    sizes: Sizes
+    n_pairs: dict[str, int]
 
 
 class UpdateStream:
     """All updates of a run, endlessly.
 
-    The order of epoch e is a pure function of the data, the seed, e and the budgets of its legs.
+    The order of epoch e is a pure function of the data, their mix, the seed, e and the budgets of
+    its legs. It is planned a chapter at a time, in memory that does not grow with the corpus. No
+    update spans two chapters, so that the last of each may have fewer batches.
     """
 
     def __init__(
         self,
-        split: EncodedSplit,
+        data: Corpora,
         settings: TrainSettings,
         batch_tokens: int,
         *,
         on_gpu: bool,
         processes: Processes,
     ) -> None:
-        self.split = split
+        self.split = data.train
+        self.chapters = Chapters(data, settings.data.temperature, settings.seed)
         self.batch_tokens = batch_tokens
         self.accumulate = settings.training.accumulate
         self.in_step = settings.training.parallel.shard
@@ -131,44 +115,31 @@ class UpdateStream:
         prefetch = settings.data.prefetch
         self.prefetch = (GPU_PREFETCH if on_gpu else 0) if prefetch is None else prefetch
 
-    def plan(self, epoch: int, legs: Sequence[Leg] = ()) -> Plan:
-        """The rows of each batch of the last of `legs`; without legs, of the whole epoch."""
-        rows = None
-        plan: Plan = []
-        for number, leg in enumerate(legs or [Leg(self.batch_tokens, 0)]):
-            if plan:
-                rows = np.concatenate(plan[legs[number - 1].batches :])
-            plan = plan_epoch(
-                self.split.source_lengths,
-                self.split.target_lengths,
-                leg.batch_tokens,
-                self.seed,
-                epoch,
-                rows=rows,
-                leg=number,
-            )
-        return plan
+    def estimate(self) -> tuple[int, float]:
+        """How many batches an epoch has, and the share of padding in them, over both sides.
 
-    def padding_share(self) -> float:
-        """The share of padding in the first epoch's batches, over both sides."""
-        lengths = self.split.source_lengths, self.split.target_lengths
-        return padding_share(self.plan(0), *lengths)
+        Where it has several chapters, the first stands for all.
+        """
+        mix = self.chapters.mix
+        first = self.chapters.plan(0, 0, [Leg(self.batch_tokens, 0)])
+        n_batches = round(len(first.plan) * mix.size / len(first.rows))
+        return n_batches, first.sizes.padding_share
 
     def updates(self, position: Position) -> Generator[UpdateBatches]:
-        """The updates after `position`; the last one of an epoch may have fewer batches.
+        """The updates after `position`; the last one of a chapter may have fewer batches.
 
         A thread makes `prefetch` of them before they are asked for, and another one plans the next
-        epoch; closing the generator ends both, after what they make just then. Workers are started
-        here, before these threads and after those of generators closed before have ended, since a
-        process with several threads should not be forked.
+        chapter; closing the generator ends both, after what they make just then. Workers are
+        started here, before these threads and after those of generators closed before have ended,
+        since a process with several threads should not be forked.
         """
         if self.workers:
             wait_for_closing()
-        plans = ahead(self._epochs(position), min(1, self.prefetch))
+        plans = ahead(self._chapters(position), min(1, self.prefetch))
         outlines, coming = tee(self._outlines(plans, position.update))
         loader = make_loader(
             self.split,
-            (share.rows for outline in coming for share in outline.shares),
+            _drawn(coming),
             workers=self.workers,
             pin_memory=self.on_gpu,
         )
@@ -179,51 +150,72 @@ class UpdateStream:
         sent = upload.send(batches)
         return _received(upload, ahead(self._fill(outlines, sent, plans), self.prefetch))
 
-    def _epochs(self, position: Position) -> Generator[PlannedEpoch]:
-        """The epoch of `position` and all that follow."""
-        legs = position.legs
+    def _chapters(self, position: Position) -> Generator[Chapter]:
+        """The chapter of `position` and all that follow."""
+        fresh = Leg(self.batch_tokens, 0)
+        legs, first = position.legs, position.chapter
         if not legs or legs[-1].batch_tokens != self.batch_tokens:
-            legs = (*legs, Leg(self.batch_tokens, 0))
+            legs = (*legs, fresh)
         for epoch in count(position.epoch):
-            plan = self.plan(epoch, legs)
-            sizes = measure(plan, self.split.source_lengths, self.split.target_lengths)
-            yield PlannedEpoch(epoch, legs, plan, sizes)
-            legs = (Leg(self.batch_tokens, 0),)
+            for chapter in range(first, self.chapters.mix.n_chapters):
+                yield self.chapters.plan(epoch, chapter, legs)
+                legs = (fresh,)
+            first = 0
 
-    def _outlines(self, epochs: Iterable[PlannedEpoch], update: int) -> Iterator[Outline]:
-        """All updates of `epochs`, numbered from `update` + 1."""
-        for epoch in epochs:
-            for outline in self._outlines_of(epoch, update):
+    def _outlines(self, chapters: Iterable[Chapter], update: int) -> Iterator[Outline]:
+        """All updates of `chapters`, numbered from `update` + 1."""
+        for chapter in chapters:
+            for outline in self._outlines_of(chapter, update):
                 update = outline.position.update
                 yield outline
 
-    def _outlines_of(self, planned: PlannedEpoch, update: int) -> Iterator[Outline]:
-        epoch, (*earlier, leg), plan, sizes = planned
+    def _outlines_of(self, planned: Chapter, update: int) -> Iterator[Outline]:
+        plan, sizes, epoch = planned.plan, planned.sizes, planned.epoch
+        place = epoch, planned.number, len(planned.legs) - 1
         counts = sizes.source_tokens, sizes.target_tokens, sizes.padded_tokens
-        n_left = np.append(np.cumsum(sizes.rows[::-1])[::-1], 0)
+        n_left = self.chapters.n_left(planned)
         size = self.accumulate * self.processes.count
-        for start in range(leg.batches, len(plan), size):
+        for start in range(planned.legs[-1].batches, len(plan), size):
             update += 1
             stop = min(start + size, len(plan))
-            after = Position(update, epoch, (*earlier, Leg(leg.batch_tokens, stop)))
-            if stop == len(plan):
-                after = Position(update, epoch + 1)
             shares = [
-                Share(plan[i], dropout_seed(self.seed, epoch, len(earlier), i), own)
+                Share(planned.rows[plan[i]], epoch, dropout_seed(self.seed, *place, i), own)
                 for i, own in self._share(range(start, stop))
             ]
-            done = 1 - float(n_left[stop]) / len(self.split)
             source, target, padded = (int(column[start:stop].sum()) for column in counts)
-            yield Outline(shares, source, target, padded, after, epoch + done)
+            yield Outline(
+                shares,
+                source,
+                target,
+                padded,
+                self._after(planned, update, stop),
+                epoch + (1 - float(n_left[stop]) / len(self.split)),
+                self.chapters.pairs(planned, range(start, stop)),
+            )
+
+    def _after(self, planned: Chapter, update: int, stop: int) -> Position:
+        """Where the run stands after `update`, which ends with batch `stop` - 1 of `planned`."""
+        if stop < len(planned.plan):
+            *earlier, leg = planned.legs
+            legs = (*earlier, leg._replace(batches=stop))
+            return Position(update, planned.epoch, planned.number, legs)
+        if planned.number + 1 < self.chapters.mix.n_chapters:
+            return Position(update, planned.epoch, planned.number + 1)
+        return Position(update, planned.epoch + 1)
 
     @staticmethod
     def _fill(
-        outlines: Iterable[Outline], batches: Iterator[Batch], plans: Generator[PlannedEpoch]
+        outlines: Iterable[Outline],
+        batches: Iterator[Batch],
+        plans: Generator[Chapter],
     ) -> Generator[UpdateBatches]:
         """The updates of `outlines`, with their batches; at the end, `plans` are closed."""
         with closing(plans):
             for outline in outlines:
-                work = [Work(next(batches), *share) for share in outline.shares]
+                work = [
+                    Work(next(batches), share.rows, share.seed, share.counts)
+                    for share in outline.shares
+                ]
                 yield UpdateBatches(work, *outline[1:])
 
     def _share(self, group: range) -> list[tuple[int, bool]]:
@@ -247,7 +239,12 @@ def _received(upload: Upload, updates: Generator[UpdateBatches]) -> Generator[Up
             yield update
 
 
-def dropout_seed(seed: int, epoch: int, leg: int, batch: int) -> int:
+def _drawn(outlines: Iterable[Outline]) -> Iterator[Drawn]:
+    return ((share.rows, share.epoch) for outline in outlines for share in outline.shares)
+
+
+def dropout_seed(seed: int, epoch: int, chapter: int, leg: int, batch: int) -> int:
     """The seed of a batch's dropout: it depends on where the batch stands in the data alone."""
-    sequence = np.random.SeedSequence([seed, epoch, leg, batch])
+    entropy = [seed, epoch, leg, batch] + ([chapter] if chapter else [])
+    sequence = np.random.SeedSequence(entropy)
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
