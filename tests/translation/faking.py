@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from transformer.config import SearchConfig, TranslateSettings
-from transformer.translation import processes
+from transformer.config import DataConfig, PhrasebookConfig, SearchConfig, TranslateSettings
+from transformer.translation import files, processes
 from transformer.translation.request import Output, Request, Translation
 
 
@@ -83,8 +83,11 @@ class Command:
         return sorted(path.name for path in self.folder.iterdir() if path.name != "model")
 
 
-def fake_command(folder: Path, patch: pytest.MonkeyPatch) -> Command:
-    """A command whose translator is a fake."""
-    translator = FakeTranslator()
+def fake_command(
+    folder: Path, patch: pytest.MonkeyPatch, data: DataConfig | None = None
+) -> Command:
+    """A command whose translator is a fake, as if trained on `data`."""
+    translator, trained_on = FakeTranslator(), data or PhrasebookConfig()
     patch.setattr(processes, "start", lambda settings: translator)
+    patch.setattr(files, "data_of", lambda settings: trained_on)
     return Command(folder, translator)

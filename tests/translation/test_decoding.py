@@ -25,8 +25,8 @@ from transformer.model import Transformer
 from transformer.text.tokenizer import PAD_ID
 from transformer.translation import Member, Request, Translator, lines, translate_file
 from transformer.translation import translator as module
-from transformer.translation.jobs import Options
 from transformer.translation.mbr import choose
+from transformer.translation.options import Options
 
 Draw = Callable[[int], list[str]]
 SHORT: dict[str, Any] = {"max_length_offset": 5, "max_length_ratio": 1.0}

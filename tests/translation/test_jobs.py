@@ -10,6 +10,7 @@ import torch
 
 from transformer.config import (
     EnsembleConfig,
+    PhrasebookConfig,
     Precision,
     Protected,
     SearchConfig,
@@ -20,7 +21,8 @@ from transformer.config import (
 from transformer.errors import InputError
 from transformer.text.tokenizer import Tokenizer, Tokenizers, learn
 from transformer.translation import Request, Translator
-from transformer.translation.jobs import PARTS, Line, Options, Planner, by_part
+from transformer.translation.jobs import PARTS, Line, Planner, by_part
+from transformer.translation.options import Options
 from transformer.translation.protection import Span
 from transformer.translation.terminology import Terminology, read_terminology
 
@@ -42,7 +44,7 @@ def plan() -> Plan:
 
     def make(max_source_pieces: int = 1000, **options: Any) -> Planner:
         chosen = Options(max_source_pieces=max_source_pieces, **options)
-        return Planner(Tokenizers(tokenizer, tokenizer), "de", chosen)
+        return Planner(Tokenizers(tokenizer, tokenizer), PhrasebookConfig(), chosen)
 
     return make
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from transformer.config import LineFormat
 from transformer.errors import InputError
 from transformer.translation import lines as module
-from transformer.translation.lines import Lines, Window, parse_request
+from transformer.translation.lines import Lines, Window, parse_values
 from transformer.translation.request import Request
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff"))
@@ -160,9 +160,9 @@ def test_a_request_is_what_its_object_says(request: Request) -> None:
         "exclude": list(request.exclude),
     }
     for text in (json.dumps(values), json.dumps(values, ensure_ascii=False)):
-        assert parse_request(text, "") == request
+        assert Request(**parse_values(text, "")) == request
     given = {key: value for key, value in values.items() if value or key == "source"}
-    assert parse_request(json.dumps(given), "") == Request(
+    assert Request(**parse_values(json.dumps(given), "")) == Request(
         source=request.source,
         **{key: value for key, value in given.items() if key != "source"},  # type: ignore[arg-type]
     )
@@ -183,7 +183,10 @@ def test_a_request_is_what_its_object_says(request: Request) -> None:
         ('{"source": 1}', "source is 1; it must be text"),
         ('{"source": null}', "source is null"),
         ('{"source": ["a"]}', "it must be text"),
-        ('{"source": "a", "target": "b"}', "'target'; there are source, prefix, include, exclude"),
+        (
+            '{"source": "a", "target": "b"}',
+            "'target'; there are source, target_language, prefix, include",
+        ),
         ('{"source": "a", "prefix": ["b"]}', "prefix is"),
         ('{"source": "a", "include": "b"}', "include is .*; it must be a list of text"),
         ('{"source": "a", "exclude": [1]}', "exclude is .*; it must be a list of text"),

@@ -18,7 +18,7 @@ from transformer.errors import InputError
 from transformer.search import Ensemble
 from transformer.text.tokenizer import train_tokenizers
 from transformer.translation import Member, Translator
-from transformer.translation.models import Watched, combined, require_same_tokenizers
+from transformer.translation.models import Watched, combined, require_same_pieces
 
 
 def member(n_layers: int, *, guided: float = 0.0, guided_layer: int = -1) -> Member:
@@ -89,4 +89,4 @@ def test_models_of_different_tokenizers_are_no_ensemble(
     save_checkpoint(other, Contents(weights, translator.settings, others, {}, None))
     with pytest.raises(InputError, match=r"model and .*other have different tokenizers"):
         Translator.of(DecodingSettings(checkpoint=[str(checkpoint), str(other)], device="cpu"))
-    require_same_tokenizers([Checkpoint(checkpoint), Checkpoint(checkpoint)])
+    require_same_pieces([Checkpoint(checkpoint), Checkpoint(checkpoint)])

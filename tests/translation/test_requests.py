@@ -14,7 +14,7 @@ from transformer.config import LineFormat, Precision, Protected, SearchConfig, T
 from transformer.errors import InputError
 from transformer.model.prepacked import PrepackedLinear, is_possible
 from transformer.translation import Request, Translator, translate_file
-from transformer.translation.lines import parse_request
+from transformer.translation.lines import parse_values
 
 SHORT: dict[str, Any] = {"max_length_offset": 8, "max_length_ratio": 1.0}
 WORD = st.sampled_from(["uvw", "xyz", "uv w"])
@@ -102,7 +102,7 @@ JSON = st.recursive(
 def test_any_json_is_a_request_or_an_error_of_one_line(value: Any) -> None:
     error = ""
     try:
-        assert parse_request(json.dumps(value), "in, line 3") == Request(**value)
+        assert Request(**parse_values(json.dumps(value), "in, line 3")) == Request(**value)
     except InputError as raised:
         error = str(raised)
     assert not error or error.startswith("in, line 3")
@@ -112,7 +112,7 @@ def test_any_json_is_a_request_or_an_error_of_one_line(value: Any) -> None:
 @given(st.text(max_size=12))
 def test_what_is_no_json_is_an_error_of_one_line(text: str) -> None:
     with pytest.raises(InputError, match=r"^in, line 3"):
-        parse_request(f"x{text}", "in, line 3")
+        parse_values(f"x{text}", "in, line 3")
 
 
 def test_a_translator_takes_its_settings_by_name(checkpoint: Path) -> None:

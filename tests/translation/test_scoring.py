@@ -18,6 +18,7 @@ from transformer.config import (
     EnsembleMean,
     LengthNormalization,
     ModelConfig,
+    PhrasebookConfig,
     Precision,
     SearchConfig,
     Tying,
@@ -32,6 +33,7 @@ from transformer.translation import scoring as module
 from transformer.translation.models import Watched
 from transformer.translation.request import Output
 from transformer.translation.scoring import Scored, Scorer, plan_pairs
+from transformer.translation.sources import Sources
 
 SPECIAL = SpecialIds(PAD_ID, UNK_ID, BOS_ID, EOS_ID)
 CPU = torch.device("cpu")
@@ -120,7 +122,12 @@ def models() -> dict[str, AttendingModel[Any]]:
 @pytest.fixture
 def scorer(tokenizers: Tokenizers) -> Scorer:
     """In float64, so that no rounding lets a pair depend on its neighbours."""
-    return Scorer(network(4, tokenizers.source.vocab_size), tokenizers, CPU, Precision.fp32)
+    return Scorer(
+        network(4, tokenizers.source.vocab_size),
+        Sources(tokenizers, PhrasebookConfig(), 256),
+        CPU,
+        Precision.fp32,
+    )
 
 
 @pytest.fixture
@@ -159,7 +166,9 @@ def test_what_the_search_found_is_scored_as_the_search_did(
     config: SearchConfig,
     limit: int,
 ) -> None:
-    scorer = Scorer(models()[name], tokenizers, CPU, Precision.fp32)
+    scorer = Scorer(
+        models()[name], Sources(tokenizers, PhrasebookConfig(), 256), CPU, Precision.fp32
+    )
     source = pad([[*ids, EOS_ID] for ids in sentences], 8)
     tasks = [Task(longest=limit + number) for number in range(len(sentences))]
     found = search(scorer.model, source, tasks, config, SPECIAL)
@@ -291,7 +300,9 @@ def test_a_model_that_gives_no_probability_is_an_error(tokenizers: Tokenizers) -
             logits, looks = super().attend(tokens, state)
             return logits * math.nan, looks
 
-    scorer = Scorer(BrokenModel(), tokenizers, CPU, Precision.fp32)
+    scorer = Scorer(
+        BrokenModel(), Sources(tokenizers, PhrasebookConfig(), 256), CPU, Precision.fp32
+    )
     with pytest.raises(FloatingPointError, match="NaN"):
         scorer.score_tokens([[5]], [[6, EOS_ID]], 100, attend=False)
 
@@ -305,7 +316,7 @@ def test_half_precision_logits_are_normalised_in_single_precision(
             logits, looks = super().attend(tokens, state)
             return logits.to(dtype), looks
 
-    half = Scorer(HalfModel(), tokenizers, CPU, Precision.fp32)
+    half = Scorer(HalfModel(), Sources(tokenizers, PhrasebookConfig(), 256), CPU, Precision.fp32)
     (found,) = half.score_tokens([[5]], [[6, 7, EOS_ID]], 100, attend=False)
     model = HalfModel()
     logits = model.step(torch.tensor([[BOS_ID, 6, 7]]), model.start(torch.tensor([[5, EOS_ID]])))

@@ -16,6 +16,7 @@ from transformer.checkpoint import (
     save_checkpoint,
 )
 from transformer.config import (
+    CleaningConfig,
     FilesConfig,
     ModelConfig,
     ShortlistSettings,
@@ -62,7 +63,7 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
             cache_dir=str(folder / "cache"),
         )
         settings = TrainSettings(data=data, tokenizer=tokenizer, model=MODEL)
-        tokenizers = tokenizers or prepare_data(data, tokenizer).tokenizers
+        tokenizers = tokenizers or prepare_data(data, tokenizer, CleaningConfig()).tokenizers
         weights = model_weights(build_model(settings, tokenizers))
         checkpoint = folder / "checkpoint"
         save_checkpoint(checkpoint, Contents(weights, settings, tokenizers, {}, None))
@@ -86,7 +87,7 @@ def test_the_shortlist_covers_what_it_learnt_from_and_the_log_says_so(
         )
     found = Lexicon.load(output, run.tokenizers)
     data = training_data(Checkpoint(run.folder))
-    n_candidates, covered = coverage(found, data.valid)
+    n_candidates, covered = coverage(found, [each.encoded for each in data.valid])
     assert 30 < n_candidates < 200
     assert 0.9 < covered < 1
     assert f"{n_candidates:.0f} of 400 target pieces" in caplog.text
@@ -97,16 +98,17 @@ def test_coverage_counts_candidates_once_and_pieces_as_often_as_they_occur(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shortlist, "ROWS", 7)
-    valid = training_data(Checkpoint(run.folder)).valid
+    (valid,) = training_data(Checkpoint(run.folder)).valid
     common = np.array([0, 1, 2, 3, 5, 6, 7, 8, 9, 10], np.int32)
     doubled = Lexicon(common, np.full((400, 2), 7, np.int32))
     targets = [
         token for ids in run.tokenizers.target.encode([t for _, t in PAIRS]) for token in ids
     ]
     share = sum(token in common for token in targets) / len(targets)
-    n_candidates, covered = coverage(doubled, valid)
-    assert n_candidates == 10
-    assert covered == pytest.approx(share)
+    for splits in ([valid.encoded], [valid.encoded] * 2):
+        n_candidates, covered = coverage(doubled, splits)
+        assert n_candidates == 10
+        assert covered == pytest.approx(share)
 
 
 def test_the_prepared_data_of_the_training_is_used(
@@ -115,7 +117,7 @@ def test_the_prepared_data_of_the_training_is_used(
     def build(*_: object) -> None:
         raise AssertionError("the corpus was encoded again")
 
-    monkeypatch.setattr("transformer.text.dataset._build", build)
+    monkeypatch.setattr("transformer.text.dataset.Build", build)
     found = training_data(Checkpoint(run.folder))
     assert found.tokenizers.digests() == run.tokenizers.digests()
 

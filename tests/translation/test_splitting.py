@@ -4,7 +4,8 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.translation.splitting import has_spaces, join, split
+from transformer.text.cleaning import has_spaces
+from transformer.translation.splitting import join, split
 
 TEXT = st.text(st.sampled_from("abZ9 .,;!?)”–—。、中\u0301"), max_size=60)
 

@@ -18,6 +18,7 @@ COMMAND = Command(
         "transformer translate checkpoint=runs/NAME input=FILE output=FILE",
         "echo 'Where is the railway station?' | transformer translate checkpoint=runs/NAME",
         "transformer translate checkpoint=runs/NAME input=FILE output=FILE processes=4",
+        "transformer translate checkpoint=runs/NAME input=FILE output=FILE target_language=fr",
         "transformer translate checkpoint=runs/NAME input=FILE search.n_best=5 alignment=true",
         "transformer translate checkpoint=[runs/A,runs/B] input=FILE output_format=jsonl",
         (

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from transformer.config import Resume, TranslateSettings
+from transformer.checkpoint import SETTINGS, find_checkpoint
+from transformer.config import (
+    DataConfig,
+    LineFormat,
+    Resume,
+    TrainSettings,
+    TranslateSettings,
+    load_settings,
+)
 from transformer.signals import immediate
 from transformer.translation.lines import Lines, Window
 from transformer.translation.output import (
@@ -18,6 +26,7 @@ from transformer.translation.output import (
 from transformer.translation.processes import translated
 from transformer.translation.progress import line_progress
 from transformer.translation.resume import Part, fingerprint, open_part
+from transformer.translation.sources import chosen_language, target_languages
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +44,20 @@ def translate_file(settings: TranslateSettings) -> None:
         _to_stream(settings)
 
 
+def data_of(settings: TranslateSettings) -> DataConfig:
+    """What the first of the models was trained on; all agree on how lines are read."""
+    file = find_checkpoint(settings.checkpoints[0]) / SETTINGS
+    return load_settings(TrainSettings, file).data
+
+
+def _lines(settings: TranslateSettings) -> Lines:
+    """The lines to translate; InputError where nothing says what they are to be translated into."""
+    data = data_of(settings)
+    if settings.input_format is LineFormat.text:
+        chosen_language(settings.target_language, target_languages(data))
+    return Lines(settings.input, settings.input_format, data.context.source)
+
+
 def are_files(source: str, output: str) -> bool:
     """Whether both, unlike pipes and devices, keep what they hold."""
     return can_be_replaced(Path(source)) and can_be_replaced(resolve(output))
@@ -45,7 +68,7 @@ def _to_file(settings: TranslateSettings, output: str) -> None:
         # Unlike KeyboardInterrupt, Stopped says to run the command again.
         immediate("before all lines were translated"),
         open_part(output, fingerprint(settings)) as part,
-        closing(Lines(settings.input, settings.input_format)) as lines,
+        closing(_lines(settings)) as lines,
     ):
         _resume(part, lines, settings.resume)
         _translate(settings, lines, part.write)
@@ -54,7 +77,7 @@ def _to_file(settings: TranslateSettings, output: str) -> None:
 def _to_stream(settings: TranslateSettings) -> None:
     with (
         open_output(settings.output) as output,
-        closing(Lines(settings.input, settings.input_format)) as lines,
+        closing(_lines(settings)) as lines,
     ):
 
         def write(text: str, _: Window) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,12 +16,13 @@ from transformer.config import LineFormat
 from transformer.errors import InputError, require
 from transformer.text.files import read_lines, split_lines
 from transformer.translation.ahead import Ahead
+from transformer.translation.documents import Document
 from transformer.translation.request import Request
 
 WINDOW = 4096  # the most lines that are translated together
 
-LISTS = ("include", "exclude")
-KEYS = ("source", "prefix", *LISTS)
+LISTS = ("include", "exclude", "context")
+KEYS = ("source", "target_language", "prefix", *LISTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,14 @@ class Window:
 class Lines:
     """The lines of the file `path`, or of standard input, to be closed in the end.
 
-    InputError where the file cannot be read or is empty, at once or when the windows are read.
+    Each that does not say its own has the `n_before` sentences of its document before it: those
+    of the lines before, up to a blank one. InputError where the file cannot be read or is empty,
+    at once or when the windows are read.
     """
 
-    def __init__(self, path: str | None, line_format: LineFormat) -> None:
+    def __init__(self, path: str | None, line_format: LineFormat, n_before: int = 0) -> None:
         self.name = "standard input" if path is None else path
+        self._n_before = n_before
         self._path = path
         self._format = line_format
         self._begin()
@@ -56,6 +61,8 @@ class Lines:
         self.size = _size(self._stream)  # bytes; None of what is no regular file
         self._texts = split_lines(self._stream, self.name)
         self._digest = hashlib.blake2b(digest_size=16)
+        self._document = Document[str](self._n_before)
+        self._last = deque[str](maxlen=self._n_before)  # of the lines left out
         self.n_skipped = 0
 
     def close(self) -> None:
@@ -68,6 +75,7 @@ class Lines:
         """Leave out the first `n` lines of a regular file; their digest."""
         for text in islice(self._texts, n):
             self._note(text)
+            self._last.append(text)
         self.n_skipped = n
         return self._digest.hexdigest()
 
@@ -104,25 +112,33 @@ class Lines:
 
     def _requests(self) -> Iterator[Request]:
         try:
+            for number, text in enumerate(self._last, start=self.n_skipped - len(self._last) + 1):
+                self._request(text, number)
             for number, text in enumerate(self._texts, start=self.n_skipped + 1):
                 self._note(text)
-                if self._format is LineFormat.text:
-                    yield Request(source=text)
-                else:
-                    yield parse_request(text, f"{self.name}, line {number}")
+                yield self._request(text, number)
         finally:
             if self.size is None:
                 self._stream.close()
+
+    def _request(self, text: str, number: int) -> Request:
+        """The request of the line with that `number`, from 1, behind those before it."""
+        values: dict[str, Any] = {"source": text}
+        if self._format is LineFormat.jsonl:
+            values = parse_values(text, f"{self.name}, line {number}")
+        source, given = values["source"], values.get("context")
+        before = self._document.before(source, blank=not source.strip(), given=given)
+        return Request(**{"context": before, **values})
 
     def _note(self, text: str) -> None:
         self._digest.update(text.encode() + b"\n")
 
 
-def parse_request(text: str, place: str) -> Request:
-    """The request of a JSON object; InputError, which begins with `place`, where it is none."""
+def parse_values(text: str, place: str) -> dict[str, Any]:
+    """The request in a JSON object; InputError, which begins with `place`, where it is none."""
     require(text.strip() != "", f"{place} is blank; it must hold a JSON object")
     try:
-        values = json.loads(text)
+        values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place} is no JSON: {error}") from error
     require(
@@ -133,7 +149,8 @@ def parse_request(text: str, place: str) -> Request:
         require(key in KEYS, f"{place} has a key {key!r}; there are {', '.join(KEYS)}")
         _check(key, value, place)
     require("source" in values, f"{place} has no source")
-    return Request(**values)
+    checked: dict[str, Any] = values
+    return checked
 
 
 def _check(key: str, value: Any, place: str) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from transformer.checkpoint import Checkpoint
@@ -12,7 +14,7 @@ from transformer.config import AttentionConfig, EnsembleConfig, TrainSettings
 from transformer.errors import require
 from transformer.model import DecoderState, Transformer
 from transformer.search import AttendingModel, Ensemble
-from transformer.search.shortlist import AttendingShortlisted, Subvocabulary
+from transformer.search.shortlist import AttendingShortlisted, Shortlist, Subvocabulary
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,44 @@ def combined(
     return Ensemble(models, ensemble.weights, ensemble.mean)
 
 
-def require_same_tokenizers(checkpoints: Sequence[Checkpoint]) -> None:
-    """Raise InputError unless all models read and write the same pieces."""
+@dataclass(frozen=True)
+class Always:
+    """A shortlist with tokens that every sentence may use."""
+
+    shortlist: Shortlist
+    tokens: Sequence[int]
+
+    def candidates(self, source: Sequence[int]) -> NDArray[np.int32]:
+        """As of the shortlist."""
+        return np.append(self.shortlist.candidates(source), np.array(self.tokens, np.int32))
+
+
+def require_same_pieces(checkpoints: Sequence[Checkpoint]) -> None:
+    """Raise InputError unless all models read and write the same pieces in the same order."""
     first, *others = checkpoints
     for other in others:
+        both = f"{first.folder} and {other.folder}"
+        (tags, context), (other_tags, other_context) = (
+            (sorted(data.tagged_languages), data.context)
+            for data in (first.settings.data, other.settings.data)
+        )
         require(
             other.tokenizers.digests() == first.tokenizers.digests(),
-            f"{first.folder} and {other.folder} have different tokenizers; the models of an "
-            "ensemble need the same (train with tokenizer.init_from, or on the same data)",
+            f"{both} have different tokenizers; the models of an ensemble need the same (train "
+            "with tokenizer.init_from, or on the same data)",
         )
+        require(
+            tags == other_tags,
+            f"{both} were trained with tags of {_shown(tags)} and of {_shown(other_tags)}; the "
+            "models of an ensemble need the same",
+        )
+        require(
+            context == other_context,
+            f"{both} were trained with data.context {context.source}, {context.target} and "
+            f"{other_context.source}, {other_context.target} (source, target); the models of an "
+            "ensemble need the same",
+        )
+
+
+def _shown(languages: Sequence[str]) -> str:
+    return ", ".join(languages) or "no languages"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -18,10 +18,14 @@ from transformer.text.alignment import word_starts
 from transformer.text.batching import pad
 from transformer.text.tokenizer import BOS_ID, EOS_ID, Tokenizers
 from transformer.translation.alignment import Link, word_links
+from transformer.translation.documents import Document
 from transformer.translation.request import Output
+from transformer.translation.sources import Source, Sources, chosen_language, encoded
 
 WINDOW = 4096  # pairs that are sorted by length together; so many are read ahead
 LOGITS = 2**25  # the most that a step makes: 128 MiB in fp32
+
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class Scored:
 
     log_probabilities: list[float]
     attention: Tensor | None  # [T, S] on the CPU; None: not asked for
+    first: int = 0  # column of `attention` that is of the line itself: what it reads before is not
+
+    @property
+    def looks(self) -> Tensor | None:
+        """The attention to the line itself."""
+        return None if self.attention is None else self.attention[:, self.first :]
 
     def score(self, config: SearchConfig) -> float:
         """What a search with this configuration ranks by."""
@@ -44,19 +54,48 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class ScoringTask:
+    """A target to score for its source, behind those of other sentences."""
+
+    source: Source
+    target: list[int]
+    first: int  # of `target` that counts
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether both sides of the pair itself are."""
+        return self.source.first == len(self.source.ids) and self.first == len(self.target)
+
+    def own(self, scored: Scored) -> Scored:
+        """What of `scored` counts."""
+        attention = scored.attention
+        return Scored(
+            scored.log_probabilities[self.first :],
+            None if attention is None else attention[self.first :],
+            self.source.first,
+        )
+
+
+@dataclass(frozen=True)
 class Scorer:
     """A model, or an ensemble, that scores given translations by one pass over each."""
 
     model: AttendingModel[Any]
-    tokenizers: Tokenizers
+    sources: Sources
     device: torch.device
     precision: Precision
 
+    @property
+    def tokenizers(self) -> Tokenizers:
+        """Those of both sides."""
+        return self.sources.tokenizers
+
     def score_pairs(
         self,
-        pairs: Iterable[tuple[str, str]],
+        pairs: Iterable[Pair],
         config: SearchConfig,
         *,
+        language: str | None = None,
         alignment: bool = False,
         attention: bool = False,
     ) -> Iterator[Output]:
@@ -64,35 +103,61 @@ class Scorer:
 
         Text is cut into pieces as for training, and EOS is scored too. A blank target of a blank
         source has score 0 and no tokens; any other target of a blank source is scored after a
-        source of EOS alone.
+        source of EOS alone. A model that takes the sentences before a line has those of the pairs
+        before, up to one with a blank source; a target is scored behind theirs, which do not count.
+        InputError where the model does not translate into the `language`.
         """
-        pairs = iter(pairs)
-        wanted = (alignment, attention)
+        language = chosen_language(language, self.sources.languages)
+        pairs, document = iter(pairs), Document[Pair](self.sources.context.source)
         while window := list(islice(pairs, WINDOW)):
-            yield from self._score_window(window, config, *wanted)
+            before = [document.before(pair, blank=not pair[0].strip()) for pair in window]
+            tasks = self._tasks(window, before, language)
+            yield from self._score_window(window, tasks, config, alignment, attention)
+
+    def _tasks(
+        self, pairs: Sequence[Pair], before: Sequence[Sequence[Pair]], language: str
+    ) -> list["ScoringTask"]:
+        """What is to be scored of each of `pairs`, which has the pairs `before` it."""
+        context = list(chain.from_iterable(before))
+        sides = (self.tokenizers.source, self.tokenizers.target)
+        columns = zip(*pairs, strict=True)
+        own = [side.encode(texts) for side, texts in zip(sides, columns, strict=True)]
+        known = [
+            encoded(tokenizer, (pair[side] for pair in context))
+            for side, tokenizer in enumerate(sides)
+        ]
+        tasks = []
+        for source_ids, target_ids, earlier in zip(*own, before, strict=True):
+            source_before, target_before = (
+                [known[side][pair[side]] for pair in earlier] for side in (0, 1)
+            )
+            source = self.sources.read(source_ids, language, source_before)
+            target, first = self.sources.written(target_ids, target_before, source.n_sentences)
+            tasks.append(ScoringTask(source, target, first))
+        return tasks
 
     def _score_window(
-        self, pairs: Sequence[tuple[str, str]], config: SearchConfig, alignment: bool, show: bool
+        self,
+        pairs: Sequence[Pair],
+        tasks: Sequence["ScoringTask"],
+        config: SearchConfig,
+        alignment: bool,
+        show: bool,
     ) -> Iterator[Output]:
-        lines = list(zip(*pairs, strict=True))
-        sources = self.tokenizers.source.encode(lines[0])
-        targets = self.tokenizers.target.encode(lines[1])
-        written = [i for i in range(len(pairs)) if sources[i] or targets[i]]
+        written = [i for i, task in enumerate(tasks) if not task.is_blank]
         found = self.score_tokens(
-            [sources[i] for i in written],
-            [[*targets[i], EOS_ID] for i in written],
+            [tasks[i].source.ids for i in written],
+            [[*tasks[i].target, EOS_ID] for i in written],
             config.batch_tokens,
             attend=alignment or show or config.coverage_penalty > 0,
         )
-        scored = dict(zip(written, found, strict=True))
+        scored = {i: tasks[i].own(each) for i, each in zip(written, found, strict=True)}
         links = self._links(pairs, scored) if alignment else {}
-        for i, (_, target) in enumerate(pairs):
-            pieces = self.tokenizers.target.pieces(targets[i])
+        for i, ((_, target), task) in enumerate(zip(pairs, tasks, strict=True)):
+            pieces = self.tokenizers.target.pieces(task.target[task.first :])
             yield as_output(target, pieces, scored.get(i), config, links.get(i), show)
 
-    def _links(
-        self, pairs: Sequence[tuple[str, str]], scored: dict[int, Scored]
-    ) -> dict[int, list[Link]]:
+    def _links(self, pairs: Sequence[Pair], scored: dict[int, Scored]) -> dict[int, list[Link]]:
         """Those of the words of all `pairs`; none of a pair that is not `scored`."""
         sides = (
             word_starts(self.tokenizers.source.model, [source for source, _ in pairs]),
@@ -100,7 +165,7 @@ class Scorer:
         )
         links: dict[int, list[Link]] = {}
         for i, (source, target) in enumerate(zip(*sides, strict=True)):
-            attention = scored[i].attention if i in scored else None
+            attention = scored[i].looks if i in scored else None
             links[i] = [] if attention is None else word_links(attention, source, target)
         return links
 
@@ -198,7 +263,7 @@ def as_output(
 ) -> Output:
     """What a caller sees of a target, with its attention where it is to `show`; None is blank."""
     found = Scored([], None) if scored is None else scored
-    looks = [] if found.attention is None else found.attention.tolist()
+    looks = [] if found.looks is None else found.looks.tolist()
     return Output(
         text=text,
         score=0.0 if scored is None else found.score(config),

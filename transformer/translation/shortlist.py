@@ -1,6 +1,7 @@
 """The shortlist command: what the source pieces of a run's training pairs may become."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def make_shortlist(settings: ShortlistSettings) -> None:
         iterations=settings.iterations,
     )
     lexicon.save(output, data.tokenizers)
-    n_candidates, covered = coverage(lexicon, data.valid)
+    n_candidates, covered = coverage(lexicon, [each.encoded for each in data.valid])
     logger.info(
         "a validation sentence may use %.0f of %s target pieces, on average",
         *(n_candidates, f"{data.tokenizers.target.vocab_size:,}"),
@@ -64,22 +65,24 @@ def training_data(checkpoint: Checkpoint) -> PreparedData:
         settings.training.init_from is None or settings.training.new_vocabulary
     )
     if learnt:
-        data = prepare_data(settings.data, config)
+        data = prepare_data(settings.data, config, settings.cleaning)
         if data.tokenizers.digests() == checkpoint.tokenizers.digests():
             return data
     taken = replace(config, init_from=str(checkpoint.folder), extra_pieces=0)
-    return prepare_data(settings.data, taken)
+    return prepare_data(settings.data, taken, settings.cleaning)
 
 
-def coverage(lexicon: Lexicon, split: EncodedSplit) -> tuple[float, float]:
+def coverage(lexicon: Lexicon, splits: Sequence[EncodedSplit]) -> tuple[float, float]:
     """How many target pieces a sentence may use on average, and their share of the references."""
     n_candidates = n_covered = n_pieces = 0
-    for start in range(0, len(split), ROWS):
-        batch = split.batch(np.arange(start, min(start + ROWS, len(split))))
-        for source, labels in zip(batch.source.numpy(), batch.labels.numpy(), strict=True):
-            candidates = np.unique(lexicon.candidates(source[source != PAD_ID]))
-            pieces = labels[(labels != PAD_ID) & (labels != EOS_ID)]
-            n_candidates += len(candidates)
-            n_covered += int(np.isin(pieces, candidates).sum())
-            n_pieces += len(pieces)
-    return n_candidates / max(len(split), 1), n_covered / max(n_pieces, 1)
+    for split in splits:
+        for start in range(0, len(split), ROWS):
+            batch = split.batch(np.arange(start, min(start + ROWS, len(split))))
+            for source, labels in zip(batch.source.numpy(), batch.labels.numpy(), strict=True):
+                candidates = np.unique(lexicon.candidates(source[source != PAD_ID]))
+                pieces = labels[(labels != PAD_ID) & (labels != EOS_ID)]
+                n_candidates += len(candidates)
+                n_covered += int(np.isin(pieces, candidates).sum())
+                n_pieces += len(pieces)
+    n_sentences = sum(map(len, splits))
+    return n_candidates / max(n_sentences, 1), n_covered / max(n_pieces, 1)

@@ -5,15 +5,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from transformer.metrics.tokenizer import primary_language
+from transformer.text.cleaning import has_spaces
 
 Count = Callable[[Sequence[str]], list[int]]
 Borders = Callable[[str], Iterator[int]]
-
-# Languages whose words and sentences are not parted by spaces.
-_UNSPACED_LANGUAGES = frozenset(
-    ("zh", "ja", "th", "lo", "km", "my", "bo", "dz", "tha", "lao", "khm", "mya", "bod", "dzo")
-)
 
 # Runs of marks begin where none stands before them, so that no run is walked through twice.
 _SENTENCE_END = re.compile(
@@ -21,11 +16,6 @@ _SENTENCE_END = re.compile(
 )
 _CLAUSE_END = re.compile(r"""[;:,–—][”’"')]?(?=\s)|—|[，、；：]++""")
 _SPACE = re.compile(r"\s+")
-
-
-def has_spaces(language: str) -> bool:
-    """Whether the words of `language`, a code such as zh-CN, are parted by spaces."""
-    return primary_language(language) not in _UNSPACED_LANGUAGES
 
 
 def join(parts: Sequence[str], language: str) -> str:

@@ -29,9 +29,12 @@ class TargetVocabulary:
     def __init__(self, tokenizer: Tokenizer, *, spaces: bool = True) -> None:
         self.tokenizer = tokenizer
         self.pieces = tokenizer.pieces(range(tokenizer.vocab_size))
-        self.vocabulary = Vocabulary(self.pieces)  # as the search takes it
         model = _proto.ModelProto.FromString(tokenizer.model)
         kinds = _proto.ModelProto.SentencePiece
+        # As the search takes it: marks such as tags have no text.
+        self.vocabulary = Vocabulary(
+            ["" if piece.type == kinds.CONTROL else piece.piece for piece in model.pieces]
+        )
         # Pieces that are never cut, in their order.
         self.symbols: dict[str, int] = {
             piece.piece: id_

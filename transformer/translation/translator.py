@@ -33,17 +33,19 @@ from transformer.errors import InputError, require
 from transformer.model.prepacked import prepack
 from transformer.search import AttendingModel, Hypothesis, SpecialIds, search
 from transformer.search.shortlist import Subvocabulary
-from transformer.text.alignment import word_starts
 from transformer.text.batching import pad
 from transformer.text.lexicon import Lexicon
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizers
-from transformer.translation.alignment import word_links, written_word_starts
+from transformer.translation.attending import attended
 from transformer.translation.batches import plan
-from transformer.translation.jobs import Job, Options, Planner, named, options_of
+from transformer.translation.documents import Document
+from transformer.translation.jobs import Job, Planner
 from transformer.translation.mbr import choose
-from transformer.translation.models import Member, combined, require_same_tokenizers
-from transformer.translation.request import Output, Request, Translation, listed
+from transformer.translation.models import Always, Member, combined, require_same_pieces
+from transformer.translation.options import Options, options_of
+from transformer.translation.request import Output, Request, Translation, listed, named
 from transformer.translation.scoring import Scorer
+from transformer.translation.sources import longest_of
 
 # Lines that are sorted by length together; so many are read before the first comes out.
 WINDOW = 4096
@@ -73,9 +75,11 @@ class Translator:
         self.device = device
         self.precision = precision
         self.ensemble = ensemble or EnsembleConfig()
-        self.shortlist = shortlist
-        options = options or Options(max_source_pieces=self.settings.data.cleaning.max_pieces)
-        self.planner = Planner(tokenizers, self.settings.data.target, options)
+        options = options or Options(max_source_pieces=longest_of(self.settings))
+        self.planner = Planner(tokenizers, self.settings.data, options)
+        separator = self.planner.sources.separator
+        always = [] if separator is None else [separator]
+        self.shortlist = None if shortlist is None else Always(shortlist, always)
 
     @classmethod
     def load(
@@ -90,6 +94,7 @@ class Translator:
         protect: Sequence[Protected | str] = (),
         max_source_pieces: int | None = None,
         shortlist: str | None = None,
+        target_language: str | None = None,
     ) -> Self:
         """The translator of a run's folder or a checkpoint's; of several, an ensemble.
 
@@ -106,6 +111,7 @@ class Translator:
             "protect": listed("protect", protect),
             "max_source_pieces": max_source_pieces,
             "shortlist": shortlist,
+            "target_language": target_language,
         }
         return cls.of(from_mapping(RequestSettings, settings))
 
@@ -115,14 +121,15 @@ class Translator:
         place = choose_device(settings.device)
         precision = choose_precision(settings.precision, place)
         loaded = [Checkpoint(find_checkpoint(folder)) for folder in settings.checkpoints]
-        require_same_tokenizers(loaded)
+        require_same_pieces(loaded)
         members = [Member(each.model(place), each.settings) for each in loaded]
         if place.type == "cpu" and precision is Precision.fp32:
             for member in members:
                 prepack(member.model)
         tokenizers = loaded[0].tokenizers
-        longest = min(each.settings.data.cleaning.max_pieces for each in loaded)
-        options, shortlist = Options(max_source_pieces=longest), None
+        longest = min(longest_of(each.settings) for each in loaded)
+        options = Options(max_source_pieces=longest, target_language=settings.target_language)
+        shortlist = None
         if isinstance(settings, RequestSettings):
             options = options_of(settings, longest)
             if settings.shortlist is not None:
@@ -147,17 +154,27 @@ class Translator:
     ) -> Iterator[Translation]:
         """The translation of each line, in order; reads WINDOW lines ahead.
 
-        With `alignment` and `attention`, each output has them.
+        Where the model takes the sentences before a line, those of a text are the texts before it,
+        up to a blank one; a Request has its own. With `alignment` and `attention`, each output has
+        them.
         """
         require(not isinstance(lines, str), "lines is one text; give a list of them")
         config = config or SearchConfig()
-        requests = (Request(source=line) if isinstance(line, str) else line for line in lines)
-        first = 0
+        requests, first = self._requests(lines), 0
         while window := list(islice(requests, WINDOW)):
             yield from self.translate_together(
                 window, config, first=first, alignment=alignment, attention=attention
             )
             first += len(window)
+
+    def _requests(self, lines: Iterable[str | Request]) -> Iterator[Request]:
+        document = Document[str](self.planner.sources.context.source)
+        for line in lines:
+            if isinstance(line, Request):
+                yield line
+                continue
+            before = document.before(line, blank=not line.strip())
+            yield Request(source=line, context=before)
 
     def translate_together(
         self,
@@ -172,12 +189,20 @@ class Translator:
 
         With `alignment` and `attention`, each output has them.
         """
+        require(
+            not (alignment or attention) or self.planner.sources.separator is None,
+            "alignment and attention go with models that write one sentence a line; this one was "
+            "trained with data.context.target and writes others before it",
+        )
         lines = self.planner.lines(requests, config, first)
         jobs = [job for line in lines for job in line.jobs]
-        found = self._find(jobs, config)
+        found = self._find(jobs, [line.language for line in lines for _ in line.jobs], config)
         if alignment or attention:
             texts = [part for line in lines for part in line.parts]
-            self._align(texts, jobs, found, config, alignment=alignment, attention=attention)
+            wanted = {"alignment": alignment, "attention": attention}
+            found = attended(
+                self._scorer(config), texts, jobs, found, config.batch_tokens, **wanted
+            )
         remaining = iter(found)
         return [
             self.planner.translation(line, [next(remaining) for _ in line.jobs]) for line in lines
@@ -191,37 +216,47 @@ class Translator:
         alignment: bool = False,
         attention: bool = False,
     ) -> Iterator[Output]:
-        """The target of each pair as the search would score it, in order."""
+        """The target of each pair as the search would score it, in order.
+
+        Where the model takes the sentences before a line, those of a pair are the pairs before it,
+        up to one with a blank source, and its target is scored behind theirs.
+        """
         config = config or SearchConfig()
-        scorer = self._scorer(config)
-        return scorer.score_pairs(pairs, config, alignment=alignment, attention=attention)
+        language, scorer = self.planner.language(), self._scorer(config)
+        return scorer.score_pairs(
+            pairs, config, language=language, alignment=alignment, attention=attention
+        )
 
     def _scorer(self, config: SearchConfig) -> Scorer:
         model = self._model(config.attention)
-        return Scorer(model, self.tokenizers, self.device, self.precision)
+        return Scorer(model, self.planner.sources, self.device, self.precision)
 
     def _model(
         self, attention: AttentionConfig, subvocabulary: Subvocabulary | None = None
     ) -> AttendingModel[Any]:
         return combined(self.members, self.ensemble, attention, subvocabulary)
 
-    def _find(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Output]]:
-        """What the search finds for each of `jobs`, in order."""
+    def _find(
+        self, jobs: Sequence[Job], languages: Sequence[str], config: SearchConfig
+    ) -> list[list[Output]]:
+        """What the search finds for each of `jobs`, in order; `languages` are of their outputs."""
         self._model(config.attention)  # what is wrong with the settings is no fault of a line
         within = config if config.mbr is None else replace(config, n_best=config.width)
         found: dict[int, list[Output]] = {}
         for rows in plan([len(job.source) for job in jobs], config):
             batch = self._search([jobs[row] for row in rows], within)
             for row, hypotheses in zip(rows, batch, strict=True):
-                found[row] = self._outputs(hypotheses, config)
+                found[row] = self._outputs(hypotheses, languages[row], config)
         return [found[row] for row in range(len(jobs))]
 
-    def _outputs(self, hypotheses: Sequence[Hypothesis], config: SearchConfig) -> list[Output]:
+    def _outputs(
+        self, hypotheses: Sequence[Hypothesis], language: str, config: SearchConfig
+    ) -> list[Output]:
         """The `hypotheses` as text; of MBR, those that it chooses."""
         outputs = self.planner.outputs(hypotheses)
         if config.mbr is None:
             return outputs
-        language, drawn = self.settings.data.target, config.method is SearchMethod.sampling
+        drawn = config.method is SearchMethod.sampling
         return choose(outputs, config.mbr, language, config.n_best, drawn=drawn)
 
     def _search(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
@@ -238,7 +273,7 @@ class Translator:
     def search_jobs(self, jobs: Sequence[Job], config: SearchConfig) -> list[list[Hypothesis]]:
         """The hypotheses of each of `jobs`, which are one batch."""
         sources, tasks = [job.source for job in jobs], [job.task for job in jobs]
-        vocabulary, subvocabulary = self.planner.target.vocabulary, None
+        vocabulary, subvocabulary = self.planner.vocabulary, None
         if self.shortlist is not None:
             n = self.tokenizers.target.vocab_size
             subvocabulary = Subvocabulary.of(self.shortlist, sources, tasks, n)
@@ -253,38 +288,6 @@ class Translator:
         if subvocabulary is None:
             return found
         return [[subvocabulary.hypothesis(each) for each in row] for row in found]
-
-    def _align(
-        self,
-        texts: Sequence[str],
-        jobs: Sequence[Job],
-        found: list[list[Output]],
-        config: SearchConfig,
-        *,
-        alignment: bool,
-        attention: bool,
-    ) -> None:
-        """Add what is wanted to the outputs `found` for `jobs`, whose sources are `texts`."""
-        target = self.tokenizers.target
-        outputs = [(i, output) for i, row in enumerate(found) for output in row]
-        written = [target.ids(output.tokens) for _, output in outputs]
-        labels = [
-            [*ids] + [EOS_ID] * output.finished
-            for ids, (_, output) in zip(written, outputs, strict=True)
-        ]
-        sources = [jobs[i].source for i, _ in outputs]
-        scored = self._scorer(config).score_tokens(
-            sources, labels, config.batch_tokens, attend=True
-        )
-        source_starts = list(word_starts(self.tokenizers.source.model, texts))
-        target_starts = written_word_starts(target.model, written)
-        for row in found:
-            row.clear()
-        for (i, output), each, starts in zip(outputs, scored, target_starts, strict=True):
-            assert each.attention is not None
-            links = word_links(each.attention, source_starts[i], starts) if alignment else None
-            shown = each.attention.tolist() if attention else None
-            found[i].append(replace(output, alignment=links, attention=shown))
 
 
 def start(settings: DecodingSettings) -> Translator:
