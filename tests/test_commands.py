@@ -273,6 +273,7 @@ def test_an_empty_corpus(fails: Callable[..., str], bad: Path) -> None:
 
 def test_a_folder_for_a_corpus(fails: Callable[..., str], bad: Path) -> None:
     (bad / "train.en").mkdir()
+    (bad / "train.de").write_text("eins\n")
     assert "bad/train.en" in fails("train", *NEW, "data.train=bad/train")
 
 

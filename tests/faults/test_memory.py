@@ -48,7 +48,7 @@ def memory_for(most: int) -> Iterator[None]:
 
 def make_batch(corpus: Path, settings: TrainSettings) -> tuple[Batch, int]:
     """A batch of 24 pairs, and the size of the vocabulary."""
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     return data.train.batch(np.arange(24)), data.tokenizers.target.vocab_size
 
 
@@ -131,7 +131,7 @@ def test_a_single_pair_that_does_not_fit_ends_the_run_with_a_line_that_says_so(
 ) -> None:
     with (
         memory_for(8),
-        pytest.raises(InputError, match=r"single sentence pair .* data\.cleaning\.max_pieces"),
+        pytest.raises(InputError, match=r"single sentence pair .* cleaning\.max_pieces"),
     ):
         train(settings)
 

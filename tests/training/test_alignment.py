@@ -276,12 +276,14 @@ def aligned(
 def test_what_guided_alignment_needs_is_asked_for(
     settings: TrainSettings, aligned: TrainSettings, change: Callable[..., TrainSettings]
 ) -> None:
-    data = prepare_data(aligned.data, aligned.tokenizer)
+    data = prepare_data(aligned.data, aligned.tokenizer, aligned.cleaning)
     check_alignment_settings(aligned, data)
     with pytest.raises(
         InputError, match=r"^training\.alignment\.weight=1\.0 needs data\.alignment"
     ):
-        check_alignment_settings(aligned, prepare_data(settings.data, settings.tokenizer))
+        check_alignment_settings(
+            aligned, prepare_data(settings.data, settings.tokenizer, settings.cleaning)
+        )
     for layer in (3, -3):
         wrong = change(aligned, training__alignment=AlignmentConfig(weight=1.0, layer=layer))
         with pytest.raises(InputError, match=rf"layer={layer} is none of model\.decoder_layers=2"):

@@ -11,7 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transformer.checkpoint import Contents, model_weights, save_checkpoint
-from transformer.config import DistillationConfig, Precision, TrainSettings, Tying
+from transformer.config import (
+    ContextConfig,
+    DistillationConfig,
+    FilesConfig,
+    Precision,
+    TrainSettings,
+    Tying,
+)
 from transformer.errors import InputError
 from transformer.model import Transformer
 from transformer.text.batching import Batch
@@ -19,10 +26,11 @@ from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import PAD_ID, Tokenizers
 from transformer.training import objective, objectives
 from transformer.training.objective import Objective, batch_loss
-from transformer.training.objectives import build_objective
+from transformer.training.objectives import build_objective, find_teacher
 
 CPU = torch.device("cpu")
 VOCAB_SIZE = 18
+MANY = ["a", {"path": "b", "target": "zh"}]  # corpora of two directions
 DROPOUT = {"dropout": 0.2, "embedding_dropout": 0.1, "attention_dropout": 0.2}
 Build = Callable[..., Transformer]
 Distil = Callable[..., Objective]
@@ -30,7 +38,7 @@ Distil = Callable[..., Objective]
 
 @pytest.fixture
 def data(settings: TrainSettings) -> PreparedData:
-    return prepare_data(settings.data, settings.tokenizer)
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
 
 
 @pytest.fixture
@@ -57,11 +65,11 @@ def build_teacher(settings: TrainSettings, source_size: int, target_size: int) -
 
 
 @pytest.fixture
-def save_teacher(settings: TrainSettings, tmp_path: Path) -> Callable[[Tokenizers], str]:
+def save_teacher(settings: TrainSettings, tmp_path: Path) -> Callable[..., str]:
     """Saves a checkpoint with the given vocabularies; gives its folder."""
 
-    def save(tokenizers: Tokenizers) -> str:
-        own = replace(settings, model=replace(settings.model, tying=Tying.two_way))
+    def save(tokenizers: Tokenizers, **changes: Any) -> str:
+        own = replace(settings, model=replace(settings.model, tying=Tying.two_way), **changes)
         model = build_teacher(own, tokenizers.source.vocab_size, tokenizers.target.vocab_size)
         contents = Contents(model_weights(model), own, tokenizers, {}, None)
         save_checkpoint(tmp_path / "teacher", contents)
@@ -229,12 +237,44 @@ def test_a_teacher_with_another_vocabulary_is_refused(
 ) -> None:
     own = data.tokenizers.source
     config = replace(settings.tokenizer, user_symbols=["<2yy>"])
-    other = prepare_data(settings.data, config).tokenizers.source
+    other = prepare_data(settings.data, config, settings.cleaning).tokenizers.source
     assert other.model != own.model
     tokenizers = Tokenizers(other, own) if side == "source" else Tokenizers(own, other)
     path = save_teacher(tokenizers)
     with pytest.raises(InputError, match=f"another vocabulary.*tokenizer.init_from={path}"):
         build_objective(configured(settings, path), data, CPU, Precision.fp32)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "message"),
+    [
+        ({}, {}, None),
+        ({"train": MANY}, {"train": MANY}, None),
+        ({"train": [*MANY, {"path": "c", "target": "fr"}]}, {"train": MANY}, None),
+        ({"train": MANY}, {}, "the teacher translates into de, zh, this run into de alone"),
+        ({}, {"train": MANY}, "the teacher translates into de alone, this run into de, zh"),
+        ({}, {"context": ContextConfig(source=1)}, r"data\.context 0, 0, this run has 1, 0"),
+    ],
+)
+def test_a_teacher_reads_what_its_student_does(
+    settings: TrainSettings,
+    data: PreparedData,
+    save_teacher: Callable[..., str],
+    teacher: dict[str, Any],
+    student: dict[str, Any],
+    message: str | None,
+) -> None:
+    theirs, ours = (
+        FilesConfig(**{"source": "en", "target": "de", "train": "a", "valid": "v", **each})
+        for each in (teacher, student)
+    )
+    path = save_teacher(data.tokenizers, data=theirs)
+    run = replace(configured(settings, path), data=ours)
+    if message is None:
+        assert find_teacher(run) == Path(path)
+        return
+    with pytest.raises(InputError, match=f"^training.distillation.teacher={path}: .*{message}"):
+        find_teacher(run)
 
 
 def test_a_missing_teacher_is_named_by_its_key(

@@ -54,7 +54,7 @@ from transformer.training.update import Updater
 
 settings = load_settings(TrainSettings, Path(sys.argv[1]))
 with joined(settings.training.parallel, "cpu") as processes:
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     torch.manual_seed(3)
     model = build_model(settings, data.tokenizers).double()
     sharded = settings.training.parallel.shard
@@ -71,7 +71,7 @@ with joined(settings.training.parallel, "cpu") as processes:
         for name, parameter in model.named_parameters():
             found[name] = whole(parameter.grad).clone()
     updater.optimizers[0].register_step_pre_hook(look)
-    stream = UpdateStream(data.train, settings, 40, on_gpu=False, processes=processes)
+    stream = UpdateStream(data, settings, 40, on_gpu=False, processes=processes)
     for update in islice(stream.updates(Position()), int(sys.argv[3])):
         result = updater.update(update)
     found["nll"], found["norm"] = result.nll, result.gradient_norm

@@ -106,7 +106,7 @@ def test_a_report_shows_the_lines_of_the_batches_to_blame(
     named: list[int],
     corpus: Path,
 ) -> None:
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     rows = [np.array([1, 2]), np.array([3, 4])]
     losses = [torch.tensor(2.0), torch.tensor(nll)]
     seen = Seen(7, 20, torch.tensor(nll), torch.tensor(1.0), rows, losses)
@@ -129,7 +129,7 @@ def test_a_report_shows_the_lines_of_the_batches_to_blame(
 def test_overflows_of_fp16_are_no_fault_of_the_text(
     settings: TrainSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     seen = Seen(7, 20, torch.tensor(3.0), torch.tensor(1.0), [], [])
     with caplog.at_level(logging.WARNING):
         Reports(tmp_path / "faults", data, Processes(), lambda: True).write(seen)

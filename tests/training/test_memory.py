@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_the_largest_that_fits_is_found_in_few_trials(capacity: int, most: int) 
 def test_without_a_gpu_auto_is_a_fixed_number(
     settings: TrainSettings, change: Callable[..., TrainSettings], build_model: Build
 ) -> None:
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     updater = updater_of(build_model(torch.float32), Small(10**9))
     auto = change(settings, data__batch_tokens="auto")
     assert find_batch_tokens(auto, data, updater, Processes()) == 4096
@@ -108,6 +109,12 @@ def test_a_trial_batch_is_full_and_of_real_pieces() -> None:
 def test_trials_are_of_short_middling_and_the_longest_pairs() -> None:
     source = np.arange(1, 1001, dtype=np.int32)
     assert typical_lengths(source, source[::-1].copy()) == [525, 750, 1000]
+
+
+def test_lengths_that_lie_in_a_file_are_only_read(tmp_path: Path) -> None:
+    np.arange(1, 9, dtype=np.int32).tofile(tmp_path / "lengths")
+    lengths = np.memmap(tmp_path / "lengths", np.int32, mode="r")
+    assert max(typical_lengths(lengths, lengths)) == 8  # and no warning, which is an error here
 
 
 @pytest.mark.parametrize("capacity", [40, 60, 200])
@@ -163,7 +170,7 @@ def test_a_gpu_finds_its_largest_batch(
 ) -> None:
     torch.cuda.set_per_process_memory_fraction(0.05)
     try:
-        data = prepare_data(settings.data, settings.tokenizer)
+        data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
         model = build_model(torch.float32, 18, d_model=256, n_heads=4, d_feed_forward=1024).cuda()
         objective = partial(batch_loss, smoothing=0.1)
         updater = Updater(model, objective, OptimConfig(), lambda _: 1e-3, Precision.fp32)

@@ -21,7 +21,7 @@ LINKS = torch.tensor([[1, 0, 2], [1, 3, 1], [4, 1, 0]])
 
 @pytest.fixture
 def data(settings: TrainSettings) -> PreparedData:
-    return prepare_data(settings.data, settings.tokenizer)
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
 
 
 def build(settings: TrainSettings, data: PreparedData, alignment: float, rdrop: float) -> Objective:

@@ -29,7 +29,7 @@ DROPOUT = {"dropout": 0.2, "embedding_dropout": 0.1, "attention_dropout": 0.2}
 
 @pytest.fixture
 def data(settings: TrainSettings) -> PreparedData:
-    return prepare_data(settings.data, settings.tokenizer)
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_a_run_keeps_by_score_update_and_time(
         training__keep_minutes=4.0,
     )
     folder = RunFolder(settings)
-    tokenizers = prepare_data(settings.data, settings.tokenizer).tokenizers
+    tokenizers = prepare_data(settings.data, settings.tokenizer, settings.cleaning).tokenizers
     folder.create(tokenizers)
     scores = {1: (1.0, 9.0, 3.0), 2: (2.0, 8.0, 1.0), 3: (3.0, 7.0, 2.0)}
     for update in range(1, 13):
@@ -119,7 +119,7 @@ def test_unreadable_scores_keep_no_checkpoint_from_being_saved(
     settings: TrainSettings, change: Callable[..., TrainSettings]
 ) -> None:
     folder = RunFolder(replace(settings, training=replace(settings.training, keep_last=2)))
-    tokenizers = prepare_data(settings.data, settings.tokenizer).tokenizers
+    tokenizers = prepare_data(settings.data, settings.tokenizer, settings.cleaning).tokenizers
     folder.create(tokenizers)
     for update in (1, 2):
         contents = Contents({"w": torch.zeros(1)}, settings, tokenizers, {"loss": 2.0}, {})

@@ -36,6 +36,9 @@ FREE_CHANGES = {
     "data__batch_tokens": 50,
     "data__workers": 1,
     "data__cache_dir": "cache",
+    "data__prepare_processes": 3,
+    "cleaning__keep_rejected": "rejected.tsv",
+    "cleaning__n_examples": 1,
     "training__max_updates": 99,
     "training__max_epochs": 3,
     "training__max_minutes": 5.0,
@@ -61,6 +64,8 @@ FREE_CHANGES = {
 BOUND_CHANGES = {
     "seed": 5,
     "data__train": "other",
+    "data__temperature": 2.0,
+    "cleaning__copies": True,
     "model__norm": Norm.pre,
     "model__d_model": 64,
     "optim__lr": 0.5,
@@ -74,7 +79,7 @@ BOUND_CHANGES = {
 
 @pytest.fixture
 def tokenizers(settings: TrainSettings) -> Tokenizers:
-    return prepare_data(settings.data, settings.tokenizer).tokenizers
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning).tokenizers
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from transformer.training.curves import Curves
 from transformer.training.stream import Position, UpdateBatches
 from transformer.training.tracking import SilentTracker, Tracker, Window, log_to
 from transformer.training.update import UpdateResult
-from transformer.training.validation import Validation
+from transformer.training.validation import SetScores, Validation
 
 NAN = float("nan")
 # Of each update: labels, nll summed over them, whether it was skipped.
@@ -24,7 +25,8 @@ UPDATES = [(7, 20.1, 0), (11, 13.7, 0), (5, NAN, 1), (3, 9.9, 0), (13, 41.3, 0),
 
 
 def work(number: int, n_labels: int) -> UpdateBatches:
-    return UpdateBatches([], n_labels + 1, n_labels, 3 * n_labels, Position(number), 0.5)
+    n_pairs = {"big": n_labels, "small": number % 2}
+    return UpdateBatches([], n_labels + 1, n_labels, 3 * n_labels, Position(number), 0.5, n_pairs)
 
 
 def result(nll: float, skipped: int = 0) -> UpdateResult:
@@ -101,6 +103,35 @@ def test_the_loss_is_that_of_a_label_over_all_updates_but_the_skipped() -> None:
     assert scalars["train/learning_rate"] == 1e-3
 
 
+def test_the_shares_of_corpora_are_those_of_the_pairs_since_the_last_line(
+    make: Callable[..., Tracker], tmp_path: Path
+) -> None:
+    tracker = make(2)
+    feed(tracker, 1, 4)
+    tracker.close()
+    big = [(2, 18 / 19), (4, 8 / 9)]
+    for name, expected in (("big", big), ("small", [(n, 1 - share) for n, share in big])):
+        found = points(tmp_path / "curves", f"data/share/{name}")
+        assert [n for n, _ in found] == [2, 4]
+        assert [x for _, x in found] == pytest.approx([x for _, x in expected])
+
+
+def test_one_corpus_has_no_share_and_a_corpus_not_seen_has_none_of_it() -> None:
+    window = Window()
+    window.add(replace(work(1, 5), n_pairs={}), result(1.0))
+    assert not [name for name in window.scalars(result(1.0)) if name.startswith("data/")]
+    window.add(replace(work(2, 5), n_pairs={"a": 3, "b": 0}), result(1.0))
+    scalars = window.scalars(result(1.0))
+    assert (scalars["data/share/a"], scalars["data/share/b"]) == (1.0, 0.0)
+
+
+def test_a_window_saved_before_corpora_were_counted_is_taken_up() -> None:
+    window, state = Window(), Window().state()
+    del state["n_pairs"]
+    window.load_state(state)
+    assert not window.n_pairs
+
+
 def test_a_window_of_skipped_updates_has_no_loss_and_adds_no_point(
     make: Callable[..., Tracker], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,7 +163,8 @@ def test_a_resumed_run_logs_what_one_never_stopped_does_bit_for_bit(
     for tracker in (whole, second):
         tracker.finish()
         tracker.close()
-    for tag in ("train/loss", "train/skipped_updates", "speed/padding_share"):
+    share = "data/share/small"
+    for tag in ("train/loss", "train/skipped_updates", "speed/padding_share", share):
         assert points(tmp_path / "parts", tag) == points(tmp_path / "whole", tag), tag
     assert points(tmp_path / "whole", "train/loss")[0][0] == 4
     left, right = (tracker.state()["window"] for tracker in (whole, second))
@@ -208,8 +240,8 @@ def test_a_validation_is_logged_with_its_scores(
     make: Callable[..., Tracker], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = make(3)
-    found = Validation(loss=1.5, bleu=20.0, chrf=45.25, signature="s", translations=["a"])
-    tracker.validation(3, found, ["**a**"], "bleu 20.00")
+    found = Validation.of({"a": SetScores(1.5, 20.0, 45.25, "s", ["x"])}, 1.5)
+    tracker.validation(3, found, {"a": ["**a**"]}, "bleu 20.00")
     tracker.close()
     assert text_of(caplog) == [
         "update 3  validation: loss 1.500  perplexity 4.48  BLEU 20.00  chrF 45.25  best bleu 20.00"
@@ -217,8 +249,31 @@ def test_a_validation_is_logged_with_its_scores(
     assert points(tmp_path / "curves", "validation/chrf") == [(3, 45.25)]
     accumulator = EventAccumulator(str(tmp_path / "curves"))
     accumulator.Reload()
+    assert len(accumulator.Tags()["scalars"]) == 4
     (event,) = accumulator.Tensors("validation/samples/text_summary")
     assert event.tensor_proto.string_val[0] == b"**a**"
+
+
+def test_of_several_validation_sets_each_has_a_line_and_curves_beside_the_whole(
+    make: Callable[..., Tracker], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = make(3)
+    one, two = SetScores(1.0, 20.0, 40.0, "s", ["x"]), SetScores(2.0, 30.0, 60.0, "t", ["y"])
+    found = Validation.of({"one": one, "t.wo": two}, 1.25)
+    tracker.validation(3, found, {"one": ["1", "2"], "t.wo": ["3"]}, "loss 1.25")
+    tracker.close()
+    assert text_of(caplog) == [
+        "update 3  validation: loss 1.250  perplexity 3.49  BLEU 25.00  chrF 50.00  best loss 1.25",
+        "update 3  validation of one: loss 1.000  perplexity 2.72  BLEU 20.00  chrF 40.00",
+        "update 3  validation of t.wo: loss 2.000  perplexity 7.39  BLEU 30.00  chrF 60.00",
+    ]
+    for tag, value in (("", 25.0), ("/one", 20.0), ("/t.wo", 30.0)):
+        assert points(tmp_path / "curves", f"validation/bleu{tag}") == [(3, value)]
+    accumulator = EventAccumulator(str(tmp_path / "curves"))
+    accumulator.Reload()
+    for tag, text in (("one", b"1\n\n2"), ("t.wo", b"3")):
+        (event,) = accumulator.Tensors(f"validation/samples/{tag}/text_summary")
+        assert event.tensor_proto.string_val[0] == text
 
 
 def test_a_silent_tracker_takes_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -226,7 +281,7 @@ def test_a_silent_tracker_takes_and_tells_nothing(caplog: pytest.LogCaptureFixtu
     silent = SilentTracker()
     silent.load_state(Tracker.state(_unopened()))
     feed(silent, 1, 6)
-    silent.validation(3, Validation(1.0, 2.0, 3.0, "s", []), [], "-")
+    silent.validation(3, Validation(1.0, 2.0, 3.0, "s", {}), {}, "-")
     with silent.paused():
         pass
     silent.finish()

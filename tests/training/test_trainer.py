@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from transformer.checkpoint import Checkpoint, find_checkpoint, list_checkpoints
 from transformer.config import Metric, SearchConfig, TrainSettings
 from transformer.errors import InputError
+from transformer.text.dataset import PreparedData, prepare_data
 from transformer.training import train
 from transformer.training.stream import UpdateBatches
 from transformer.training.update import Flags, Updater, UpdateResult
-from transformer.training.validation import Validation, Validator
+from transformer.training.validation import SetScores, Validation, Validator
 from transformer.translation import Translator
 
 Change = Callable[..., TrainSettings]
@@ -141,7 +142,7 @@ def test_epochs_and_minutes_end_a_run(settings: TrainSettings, change: Change) -
     result = train(change(settings, training__max_epochs=2))
     assert "max_epochs=2" in result.reason
     position = Checkpoint(find_last(settings)).training()["position"]
-    assert position == {"update": result.update, "epoch": 2, "legs": []}
+    assert position == {"update": result.update, "epoch": 2, "chapter": 0, "legs": []}
     assert math.isfinite(result.best)
 
 
@@ -161,7 +162,8 @@ def test_the_best_checkpoint_is_the_best_by_the_metric(
     scores = iter([(3.0, 5.0, 30.0), (1.0, 9.0, 20.0), (2.0, 20.0, 10.0)])
 
     def validate(*_: Any) -> Validation:
-        return Validation(*next(scores), "", [""] * 6)
+        loss, bleu, chrf = next(scores)
+        return Validation.of({"valid": SetScores(loss, bleu, chrf, "", [""] * 6)}, loss)
 
     monkeypatch.setattr(Validator, "validate", validate)
     settings = change(settings, training__metric=metric, training__validate_every=2)
@@ -169,6 +171,35 @@ def test_the_best_checkpoint_is_the_best_by_the_metric(
     assert result.best == {Metric.loss: 1.0, Metric.bleu: 20.0, Metric.chrf: 30.0}[metric]
     expected = {Metric.loss: "00000004", Metric.bleu: "00000006", Metric.chrf: "00000002"}[metric]
     assert find_checkpoint(settings.run_dir).name == expected
+
+
+def test_a_run_with_several_validation_sets_tells_of_each(
+    settings: TrainSettings,
+    change: Change,
+    logged: Logged,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def prepare(*asked: Any) -> PreparedData:
+        data = prepare_data(*asked)
+        (only,) = data.valid
+        other = replace(only, corpus=replace(only.corpus, name="other", target="zh"))
+        return replace(data, valid=[only, other])
+
+    monkeypatch.setattr("transformer.training.start.prepare_data", prepare)
+    settings = change(settings, training__metric=Metric.bleu)
+    result = train(settings)
+    folder = Path(settings.run_dir)
+    assert {path.name for path in (folder / "translations").iterdir()} == {
+        f"valid.{name}.{number:08d}.{language}"
+        for number in (3, 6)
+        for name, language in (("valid", "yy"), ("other", "zh"))
+    }
+    metrics = json.loads((find_last(settings) / "metrics.json").read_text(encoding="utf-8"))
+    assert set(metrics["sets"]) == {"valid", "other"}
+    assert logged(settings, "validation/loss/other") == logged(settings, "validation/loss")
+    best = Checkpoint(find_checkpoint(settings.run_dir)).metrics
+    assert result.best == best["bleu"]
+    assert train(settings) == result
 
 
 def test_tensorboard_holds_what_the_manual_names(

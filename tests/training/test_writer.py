@@ -24,14 +24,14 @@ Save = Callable[[int, Contents], None]
 @pytest.fixture
 def folder(settings: TrainSettings) -> RunFolder:
     folder = RunFolder(settings)
-    folder.create(prepare_data(settings.data, settings.tokenizer).tokenizers)
+    folder.create(prepare_data(settings.data, settings.tokenizer, settings.cleaning).tokenizers)
     return folder
 
 
 @pytest.fixture
 def contents(settings: TrainSettings) -> Callable[..., Contents]:
     """Makes the contents of a checkpoint, all of whose tensors hold `value`."""
-    tokenizers = prepare_data(settings.data, settings.tokenizer).tokenizers
+    tokenizers = prepare_data(settings.data, settings.tokenizer, settings.cleaning).tokenizers
 
     def make(value: float = 1.0, size: int = 4) -> Contents:
         weights = {"w": torch.full((size,), value)}

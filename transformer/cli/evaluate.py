@@ -8,8 +8,8 @@ def run(settings: EvaluateSettings) -> None:
     """Print the scores as a table or as JSON."""
     from transformer.evaluation import evaluate
 
-    evaluation = evaluate(settings)
-    emit(evaluation.json() if settings.format is OutputFormat.json else evaluation.table())
+    report = evaluate(settings)
+    emit(report.json() if settings.format is OutputFormat.json else report.table())
 
 
 COMMAND = Command(

@@ -10,7 +10,7 @@ from transformer.signals import immediate
 if TYPE_CHECKING:
     from transformer.training import TrainingResult
 
-SHOWN = 5  # translations of the test split
+SHOWN = 5  # translations of each test set
 
 
 def run(settings: TrainSettings) -> None:
@@ -29,18 +29,20 @@ def run(settings: TrainSettings) -> None:
 
 
 def _test(settings: TrainSettings, result: "TrainingResult") -> None:
-    """Say how training ended, then translate and score the test split."""
+    """Say how training ended, then translate and score the test sets."""
     from transformer.evaluation import evaluate_run
 
     metric = settings.training.metric.name
     emit(f"{result.update} updates; best validation {metric} {result.best:.2f}")
-    evaluation = evaluate_run(settings)
-    if evaluation is not None:
-        emit(f"\n{evaluation.samples(SHOWN)}\n\n{evaluation.table()}")
+    report = evaluate_run(settings)
+    if report is not None:
+        emit(f"\n{report.samples(SHOWN)}\n\n{report.table()}")
+    tagged = settings.data.tagged_languages
+    into = f" target_language={tagged[0]}" if tagged else ""
     emit(
         f"""
-next: transformer translate checkpoint={settings.run_dir} input=FILE output=FILE
-      transformer evaluate checkpoint={settings.run_dir} source=FILE reference=FILE
+next: transformer translate checkpoint={settings.run_dir} input=FILE output=FILE{into}
+      transformer evaluate checkpoint={settings.run_dir} source=FILE reference=FILE{into}
       tensorboard --logdir {settings.run_dir}/tensorboard"""
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 from transformer.config import ENDING, TrainSettings, shown, to_mapping
 
 # What may change when a run goes on: it alters only how many updates there are, where they are
-# computed, how much text goes into each, and what is measured and kept beside them.
+# computed, how much text goes into each, and what is measured, told and kept beside them.
 FREE = (
     "run_dir",
     "device",
@@ -14,7 +14,10 @@ FREE = (
     "data.batch_tokens",
     "data.workers",
     "data.prefetch",
+    "data.prepare_processes",
     "data.cache_dir",
+    "cleaning.keep_rejected",
+    "cleaning.n_examples",
     "training.max_updates",
     "training.max_epochs",
     "training.max_minutes",

@@ -79,10 +79,8 @@ def find_batch_tokens(
 
 def typical_lengths(source: Lengths, target: Lengths) -> list[int]:
     """The lengths of a short, a middling and the longest pair: which of them needs most differs."""
-    longest = torch.maximum(torch.from_numpy(source), torch.from_numpy(target)).double()
-    quantiles = torch.tensor([0.05, 0.5], dtype=torch.float64)
-    sample = longest[:: max(1, len(longest) // 100_000)]  # torch.quantile takes no more
-    found = torch.quantile(sample, quantiles).long().tolist()
+    longest = np.maximum(source, target)
+    found = np.quantile(longest[:: max(1, len(longest) // 100_000)], [0.05, 0.5])
     return sorted({*map(int, found), int(longest.max())})
 
 

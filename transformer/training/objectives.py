@@ -8,8 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from transformer.checkpoint import MANIFEST, Checkpoint, find_checkpoint
-from transformer.config import DistillationConfig, Precision, TrainingConfig, TrainSettings
+from transformer.checkpoint import MANIFEST, SETTINGS, Checkpoint, find_checkpoint
+from transformer.config import (
+    DataConfig,
+    DistillationConfig,
+    Precision,
+    TrainingConfig,
+    TrainSettings,
+    load_settings,
+)
 from transformer.device import autocast
 from transformer.errors import InputError, require
 from transformer.model import Transformer
@@ -178,14 +185,42 @@ class Distillation:
 
 
 def find_teacher(settings: TrainSettings) -> Path | None:
-    """The checkpoint to learn from; InputError where there is none at the place given."""
+    """The checkpoint to learn from.
+
+    InputError where there is none at the place given, or it reads other sources than the student.
+    """
     path = settings.training.distillation.teacher
     if path is None:
         return None
     try:
-        return find_checkpoint(path)
+        folder = find_checkpoint(path)
+        _check_reading(load_settings(TrainSettings, folder / SETTINGS).data, settings.data)
     except InputError as error:
         raise InputError(f"training.distillation.teacher={path}: {error}") from error
+    return folder
+
+
+def _check_reading(teacher: DataConfig, student: DataConfig) -> None:
+    """Raise InputError where a teacher would meet tags or sentences that it does not know."""
+    theirs, ours = teacher.tagged_languages, student.tagged_languages
+    require(
+        bool(theirs) == bool(ours) and {*ours} <= {*theirs},
+        f"the teacher translates into {_into(teacher)}, this run into {_into(student)}; it needs "
+        "the tags of the same languages before its sources",
+    )
+    require(
+        teacher.context == student.context,
+        f"the teacher was trained with data.context {_counts(teacher)}, this run has "
+        f"{_counts(student)} (source, target); they must be the same",
+    )
+
+
+def _into(data: DataConfig) -> str:
+    return ", ".join(data.tagged_languages) or f"{data.directions[0][1]} alone"
+
+
+def _counts(data: DataConfig) -> str:
+    return f"{data.context.source}, {data.context.target}"
 
 
 def digest_of(teacher: Path) -> str:

@@ -10,7 +10,15 @@ from pathlib import Path
 import torch
 
 from transformer.checkpoint import Checkpoint, build_model
-from transformer.config import AUTO, ENDING, Precision, Resume, TokenizerConfig, TrainSettings
+from transformer.config import (
+    AUTO,
+    ENDING,
+    DataConfig,
+    Precision,
+    Resume,
+    TokenizerConfig,
+    TrainSettings,
+)
 from transformer.device import (
     choose_device,
     choose_precision,
@@ -63,11 +71,13 @@ def train(settings: TrainSettings) -> TrainingResult:
         device = choose_device(processes.device(settings.device))
         precision = choose_precision(settings.precision, device)
         set_deterministic(settings.deterministic)
-        require_tokenizer(settings.data.target)
+        for language in languages_of_sets(settings.data):
+            require_tokenizer(language)
         folder = RunFolder(settings)
         if processes.is_first:
             folder.check()
-        data = prepare_data(settings.data, pieces_of(folder))
+        data = prepare_data(settings.data, pieces_of(folder), settings.cleaning)
+        data = data.sampled(settings.tokenizer, settings.seed)
         place = Place(device, precision, processes, signals)
         with opened(folder, data, processes) as checkpoint:
             # What is wrong with the settings shows here, before anything on the disk changes.
@@ -80,6 +90,12 @@ def train(settings: TrainSettings) -> TrainingResult:
                     forget_teacher()
                     if settings.training.compile:
                         logger.info("graphs compiled: %d", count_compiled())
+
+
+def languages_of_sets(data: DataConfig) -> list[str]:
+    """The target languages of the validation and test sets."""
+    corpora = [corpus for split in ("valid", "test") for corpus in data.corpora(split)]
+    return list(dict.fromkeys(corpus.direction[1] for corpus in corpora))
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ def build_trainer(
     batch_tokens = found or find_batch_tokens(settings, data, state.updater, place.processes)
     state.batch_tokens = batch_tokens if settings.data.batch_tokens == AUTO else None
     stream = UpdateStream(
-        data.train,
+        data,
         settings,
         batch_tokens,
         on_gpu=place.device.type == "cuda",
@@ -220,14 +236,15 @@ def describe(state: RunState, stream: UpdateStream) -> None:
     """Log what is about to be trained on what."""
     updater, data = state.updater, state.data
     n_parameters = sum(parameter.numel() for parameter in state.model.parameters())
+    n_batches, padding = stream.estimate()
     logger.info(
         "%s parameters on %s in %s, %d process%s; %s training pairs, %s validation pairs, "
         "vocabulary %d; %d batches an epoch, %.1f %% padding%s",
         *(f"{n_parameters:,}", updater.device, updater.precision.name),
         *(state.processes.count, "es" if state.processes.count > 1 else ""),
-        *(f"{len(data.train):,}", f"{len(data.valid):,}"),
-        *(state.model.output.out_features, len(stream.plan(0))),
-        100 * stream.padding_share(),
+        *(f"{len(data.train):,}", f"{sum(len(each.encoded) for each in data.valid):,}"),
+        *(state.model.output.out_features, n_batches),
+        100 * padding,
         ", left out by training.packing=true" if state.settings.training.packing else "",
     )
     config, optim = state.settings.training, state.settings.optim

@@ -5,6 +5,7 @@ import math
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from transformer.training.curves import Curves
 from transformer.training.display import Display, log_to
 from transformer.training.stream import UpdateBatches
 from transformer.training.update import UpdateResult
-from transformer.training.validation import Validation
+from transformer.training.validation import Scores, Validation
 
 __all__ = ["SilentTracker", "Tracker", "Window", "log_to", "peak_memory"]
 
@@ -34,6 +35,7 @@ class Window:
         self.n_source_tokens = 0  # without padding, EOS counted
         self.n_target_tokens = 0
         self.n_padded_tokens = 0  # of both sides, padding included
+        self.n_pairs: Counter[str] = Counter()  # of each corpus, where there are several
         self.nll: list[Tensor] = []  # of each update
         self.skipped: list[Tensor] = []
         self.n_labels: list[int] = []
@@ -47,6 +49,7 @@ class Window:
         self.n_source_tokens += work.n_source_tokens
         self.n_target_tokens += work.n_target_tokens
         self.n_padded_tokens += work.n_padded_tokens
+        self.n_pairs.update(work.n_pairs)
         self.nll.append(result.nll.detach())
         self.skipped.append(result.skipped.detach())
         self.n_labels.append(work.n_target_tokens)
@@ -57,6 +60,7 @@ class Window:
             "n_source_tokens": self.n_source_tokens,
             "n_target_tokens": self.n_target_tokens,
             "n_padded_tokens": self.n_padded_tokens,
+            "n_pairs": dict(self.n_pairs),
             "nll": _on_cpu(self.nll),
             "skipped": _on_cpu(self.skipped),
             "n_labels": list(self.n_labels),
@@ -67,6 +71,7 @@ class Window:
         self.n_source_tokens = self.n_source_before = state["n_source_tokens"]
         self.n_target_tokens = self.n_target_before = state["n_target_tokens"]
         self.n_padded_tokens = state["n_padded_tokens"]
+        self.n_pairs = Counter(state.get("n_pairs", {}))  # absent before corpora were counted
         self.nll, self.skipped = list(state["nll"]), list(state["skipped"])
         self.n_labels = list(state["n_labels"])
 
@@ -85,7 +90,9 @@ class Window:
         seconds = time.perf_counter() - self.started
         loss = self.loss()
         real = self.n_source_tokens + self.n_target_tokens
-        return {
+        n_pairs = self.n_pairs.total()
+        shares = {f"data/share/{name}": n / n_pairs for name, n in self.n_pairs.items()}
+        return shares | {
             "train/loss": loss,
             "train/perplexity": math.exp(loss) if loss < 700 else math.inf,
             "train/learning_rate": result.lr,
@@ -117,7 +124,9 @@ class SilentTracker:
     def update(self, work: UpdateBatches, result: UpdateResult, share_done: float) -> None:
         """Do nothing."""
 
-    def validation(self, number: int, found: Validation, samples: list[str], best: str) -> None:
+    def validation(
+        self, number: int, found: Validation, samples: dict[str, list[str]], best: str
+    ) -> None:
         """Do nothing."""
 
     def state(self) -> dict[str, Any]:
@@ -191,21 +200,24 @@ class Tracker(SilentTracker):
             f"  {n_skipped} updates skipped" if n_skipped else "",
         )
 
-    def validation(self, number: int, found: Validation, samples: list[str], best: str) -> None:
-        """Tell of the scores after update `number`; `samples` are in Markdown."""
+    def validation(
+        self, number: int, found: Validation, samples: dict[str, list[str]], best: str
+    ) -> None:
+        """Tell of the scores after update `number`; `samples`, by set, are in Markdown."""
         self.best = best
-        logger.info(
-            "update %d  validation: loss %.3f  perplexity %.2f  BLEU %.2f  chrF %.2f  best %s",
-            *(number, found.loss, found.perplexity, found.bleu, found.chrf, best),
-        )
-        scores = {
-            "validation/loss": found.loss,
-            "validation/perplexity": found.perplexity,
-            "validation/bleu": found.bleu,
-            "validation/chrf": found.chrf,
-        }
-        self.curves.add_scalars(scores, number)
-        self.curves.add_text("validation/samples", "\n\n".join(samples), number)
+        logger.info("update %d  validation: %s  best %s", number, _shown(found), best)
+        self._add_scores("", found, number)
+        for name, scores in found.parts.items():
+            logger.info("update %d  validation of %s: %s", number, name, _shown(scores))
+            self._add_scores(f"/{name}", scores, number)
+        for name, texts in samples.items():
+            end = f"/{name}" if found.parts else ""
+            self.curves.add_text(f"validation/samples{end}", "\n\n".join(texts), number)
+
+    def _add_scores(self, end: str, scores: Scores, number: int) -> None:
+        """Add a point to each curve of a validation, whose name ends with `end`."""
+        points = {f"validation/{name}{end}": value for name, value in scores.numbers().items()}
+        self.curves.add_scalars(points, number)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to log what this one would; waits for the device."""
@@ -227,6 +239,14 @@ class Tracker(SilentTracker):
         """Write what is left, and end the display."""
         self.curves.close()
         self.display.close()
+
+
+def _shown(scores: Scores) -> str:
+    """The scores of a validation for the log."""
+    return (
+        f"loss {scores.loss:.3f}  perplexity {scores.perplexity:.2f}  "
+        f"BLEU {scores.bleu:.2f}  chrF {scores.chrf:.2f}"
+    )
 
 
 def peak_memory() -> float:

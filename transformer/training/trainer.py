@@ -223,8 +223,10 @@ class Trainer:
         best = self._shown(self._best())
         self.tracker.validation(self.number, found, self._samples(found), best)
         if self.processes.is_first:
-            name = f"valid.{self.number:08d}.{state.settings.data.target}"
-            self.folder.save_translations(name, found.translations)
+            for each in self.validator.sets:
+                name = f"valid.{each.name}" if found.parts else "valid"
+                name = f"{name}.{self.number:08d}.{each.language}"
+                self.folder.save_translations(name, found.sets[each.name].translations)
         if better or self.config.keep_best > 1:
             self._save()
 
@@ -244,14 +246,12 @@ class Trainer:
     def _shown(self, best: float) -> str:
         return f"{self.config.metric.name} {best:.2f}"
 
-    def _samples(self, found: Validation) -> list[str]:
-        triples = zip(
-            self.validator.sources, found.translations, self.validator.references, strict=True
-        )
-        return [
-            f"source: {source}\n\ntranslation: {translation}\n\nreference: {reference}\n\n---"
-            for source, translation, reference in list(triples)[: self.config.n_samples]
-        ]
+    def _samples(self, found: Validation) -> dict[str, list[str]]:
+        """Translations to show, by set."""
+        return {
+            each.name: each.samples(found.sets[each.name].translations, self.config.n_samples)
+            for each in self.validator.sets
+        }
 
     def _save(self) -> None:
         if self.saved:

@@ -211,7 +211,7 @@ class Updater:
         if self.largest is not None and size > self.largest:  # then it has a single row
             raise InputError(
                 f"out of memory with a single sentence pair of {size} padded tokens; choose a "
-                "smaller model, or lower data.cleaning.max_pieces"
+                "smaller model, or lower cleaning.max_pieces"
             )
         self.largest = size // 2
         if self.device.type == "cuda":

@@ -1,23 +1,26 @@
-"""What a model is worth on the validation split."""
+"""What a model is worth on the validation sets."""
 
 import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
+from statistics import fmean
+from typing import Any, Self
 
 import torch
 
-from transformer.config import Metric, Precision, SearchConfig, TrainSettings
+from transformer.config import DataConfig, Metric, Precision, SearchConfig, TrainSettings
 from transformer.device import autocast
 from transformer.errors import require
 from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
-from transformer.text.batching import make_loader, plan_in_order
-from transformer.text.dataset import PreparedData
+from transformer.text.batching import Rows, make_loader, plan_in_order
+from transformer.text.dataset import EncodedSplit, PreparedData, PreparedSet
 from transformer.training.distributed import Processes
 from transformer.training.objective import batch_loss
-from transformer.translation import Member, Translator
+from transformer.translation import Member, Request, Translator
+from transformer.translation.sets import requests_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,29 +29,67 @@ SMALLEST_BATCH = 256  # tokens; where not even that fits, smaller ones are not t
 
 
 @dataclass(frozen=True)
-class Validation:
-    """Scores and translations of the validation split."""
+class Scores:
+    """What a model is worth on some text."""
 
     loss: float  # mean negative log-likelihood of a token, in nats, without smoothing
     bleu: float
     chrf: float
     signature: str  # of BLEU
-    translations: list[str]
 
     @property
     def perplexity(self) -> float:
         """The exponential of the loss; infinite where that overflows."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
-    def metrics(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, float]:
         """The scores by name."""
         return {
             "loss": self.loss,
             "perplexity": self.perplexity,
             "bleu": self.bleu,
             "chrf": self.chrf,
-            "signature": self.signature,
         }
+
+    def metrics(self) -> dict[str, Any]:
+        """The scores by name, and how to compute BLEU again."""
+        return {**self.numbers(), "signature": self.signature}
+
+
+@dataclass(frozen=True)
+class SetScores(Scores):
+    """Scores and translations of one validation set."""
+
+    translations: list[str]
+
+
+@dataclass(frozen=True)
+class Validation(Scores):
+    """Scores over all validation sets: the loss of all their tokens, else the sets' mean."""
+
+    sets: dict[str, SetScores]  # by name
+
+    @classmethod
+    def of(cls, sets: dict[str, SetScores], loss: float) -> Self:
+        """The scores over `sets`, whose tokens have the mean `loss`."""
+        found = list(sets.values())
+        return cls(
+            loss=loss,
+            bleu=fmean(each.bleu for each in found),
+            chrf=fmean(each.chrf for each in found),
+            signature=", ".join(dict.fromkeys(each.signature for each in found)),
+            sets=sets,
+        )
+
+    @property
+    def parts(self) -> dict[str, SetScores]:
+        """The sets where there are several, else none: one has the scores of the whole."""
+        return self.sets if len(self.sets) > 1 else {}
+
+    def metrics(self) -> dict[str, Any]:
+        """As of all scores, and those of each of the `parts`."""
+        parts = {name: scores.metrics() for name, scores in self.parts.items()}
+        return super().metrics() | ({"sets": parts} if parts else {})
 
 
 def is_better(metric: Metric, value: float, than: float) -> bool:
@@ -58,8 +99,55 @@ def is_better(metric: Metric, value: float, than: float) -> bool:
     return value < than if metric is Metric.loss else value > than
 
 
+@dataclass(frozen=True)
+class ValidationSet:
+    """A set, ready to score a model."""
+
+    name: str
+    language: str  # of the references
+    requests: list[Request]
+    references: list[str]
+    encoded: EncodedSplit
+
+    @classmethod
+    def of(cls, prepared: PreparedSet, data: DataConfig) -> Self:
+        """The text and the ids of a `prepared` set of `data`."""
+        rows = prepared.rows()
+        requests = requests_of(rows, prepared.language, data)
+        references = [target for _, target, *_ in rows]
+        return cls(prepared.name, prepared.language, requests, references, prepared.encoded)
+
+    @property
+    def n_labels(self) -> int:
+        return int(self.encoded.target_lengths.sum())
+
+    def plan(self, batch_tokens: int) -> list[Rows]:
+        """The rows of each batch."""
+        return plan_in_order(self.encoded.source_lengths, self.encoded.target_lengths, batch_tokens)
+
+    def scores(self, translations: list[str], nll: float) -> SetScores:
+        """The scores of `translations`, where the references cost `nll` nats."""
+        score = bleu(translations, self.references, self.language)
+        return SetScores(
+            loss=nll / self.n_labels,
+            bleu=score.value,
+            chrf=chrf(translations, self.references).value,
+            signature=score.signature,
+            translations=translations,
+        )
+
+    def samples(self, translations: list[str], n: int) -> list[str]:
+        """The first `n` sentences with translation and reference, in Markdown."""
+        triples = zip(self.requests, translations, self.references, strict=True)
+        return [
+            f"source: {request.source}\n\ntranslation: {translation}\n\n"
+            f"reference: {reference}\n\n---"
+            for request, translation, reference in islice(triples, n)
+        ]
+
+
 class Validator:
-    """The validation split, ready to score the model under training.
+    """The validation sets, ready to score the model under training.
 
     Each process takes its share of the sentences.
     """
@@ -76,13 +164,13 @@ class Validator:
         self.settings = settings
         self.device = device
         self.processes = processes
-        self.language = settings.data.target
         self.search = SearchConfig(beam_size=settings.training.validation_beam_size)
-        lengths = data.valid.source_lengths, data.valid.target_lengths
-        self.plan = plan_in_order(*lengths, batch_tokens)[processes.rank :: processes.count]
-        pairs = data.raw_pairs("valid")
-        self.sources = [source for source, _ in pairs]
-        self.references = [target for _, target in pairs]
+        self.sets = [ValidationSet.of(each, settings.data) for each in data.valid]
+        # All sets one after another are shared out, so that small ones too are for all processes.
+        self.requests = [request for each in self.sets for request in each.requests]
+        self.batches = [
+            (i, rows) for i, each in enumerate(self.sets) for rows in each.plan(batch_tokens)
+        ][processes.rank :: processes.count]
 
     def validate(
         self, model: Transformer, precision: Precision, give_up: Callable[[], bool]
@@ -97,10 +185,11 @@ class Validator:
             [Member(model, self.settings)], self.data.tokenizers, self.device, precision
         )
         texts: list[str] = []
-        loss, failure, full = 0.0, "", False
+        losses, failure, full = [0.0] * len(self.sets), "", False
         try:
             texts = self._translate(translator, give_up)
-            loss = 0.0 if give_up() else self._loss(model, precision)
+            if not give_up():
+                losses = self._losses(model, precision)
         except FloatingPointError as error:
             failure = str(error)
         except torch.OutOfMemoryError:
@@ -114,11 +203,12 @@ class Validator:
             raise FloatingPointError(failure or "another process found numbers that are not finite")
         if given_up:
             return None
-        return self._result(self.processes.gather(texts), sum(self.processes.gather([loss])))
+        shares = zip(*self.processes.gather([losses]), strict=True)
+        return self._result(self.processes.gather(texts), [sum(share) for share in shares])
 
     def _translate(self, translator: Translator, give_up: Callable[[], bool]) -> list[str]:
         """The translations of this process's share, or the first of them."""
-        own = self.sources[self.processes.rank :: self.processes.count]
+        own = self.requests[self.processes.rank :: self.processes.count]
         texts: list[str] = []
         while len(texts) < len(own) and not give_up():
             chunk = own[len(texts) : len(texts) + CHUNK]
@@ -137,21 +227,23 @@ class Validator:
             "out of memory in a validation: going on with batches of %d", self.search.batch_tokens
         )
 
-    def _result(self, texts: list[str], nll: float) -> Validation:
-        score = bleu(texts, self.references, self.language)
-        return Validation(
-            loss=nll / int(self.data.valid.target_lengths.sum()),
-            bleu=score.value,
-            chrf=chrf(texts, self.references).value,
-            signature=score.signature,
-            translations=texts,
-        )
+    def _result(self, texts: list[str], losses: list[float]) -> Validation:
+        """The scores of the translations of all sets, whose references cost `losses` nats."""
+        remaining = iter(texts)
+        found = {
+            each.name: each.scores(list(islice(remaining, len(each.references))), nll)
+            for each, nll in zip(self.sets, losses, strict=True)
+        }
+        return Validation.of(found, sum(losses) / sum(each.n_labels for each in self.sets))
 
     @torch.no_grad()
-    def _loss(self, model: Transformer, precision: Precision) -> float:
-        """The negative log-likelihood of this process's share, in nats."""
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for batch in make_loader(self.data.valid, self.plan):
-            with autocast(precision, self.device):
-                total += batch_loss(model, batch.to(self.device), smoothing=0.0).nll
-        return float(total)
+    def _losses(self, model: Transformer, precision: Precision) -> list[float]:
+        """The negative log-likelihood of this process's share of each set, in nats."""
+        totals = torch.zeros(len(self.sets), dtype=torch.float64, device=self.device)
+        for i, each in enumerate(self.sets):
+            own = [rows for number, rows in self.batches if number == i]
+            for batch in make_loader(each.encoded, own):
+                with autocast(precision, self.device):
+                    totals[i] += batch_loss(model, batch.to(self.device), smoothing=0.0).nll
+        found: list[float] = totals.tolist()
+        return found
