@@ -139,7 +139,7 @@ def measure(arguments: argparse.Namespace, folder: str) -> dict[str, Any]:
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     place = Place(device, precision, Processes(), Signals())
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     run_folder = RunFolder(settings)
     run_folder.create(data.tokenizers)
     state = build_state(settings, run_folder, data, place, begins=True)

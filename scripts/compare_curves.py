@@ -163,12 +163,12 @@ def copy_layer(to: Any, own: Any) -> None:
 def curve(arguments: argparse.Namespace) -> Iterator[dict[str, float]]:
     """The losses of one path, at each `--every` updates."""
     settings = settings_of(arguments)
-    data = prepare_data(settings.data, settings.tokenizer)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     place = Place(CPU, Precision.fp32, Processes(), Signals())
     state = build_state(settings, RunFolder(settings), data, place, begins=True)
     advance, score = {"fast": fast, "plain": plain}[arguments.path](state)
     stream = UpdateStream(
-        data.train,
+        data,
         settings,
         settings.data.batch_tokens,
         on_gpu=False,
@@ -190,9 +190,9 @@ def curve(arguments: argparse.Namespace) -> Iterator[dict[str, float]]:
 @torch.no_grad()
 def validate(score: Score, data: PreparedData) -> float:
     """NLL a label of the validation split."""
-    plan = plan_in_order(data.valid.source_lengths, data.valid.target_lengths, 4096)
-    n = int(data.valid.target_lengths.sum())
-    return sum(score(batch) for batch in make_loader(data.valid, plan)) / n
+    split = data.valid[0].encoded
+    plan = plan_in_order(split.source_lengths, split.target_lengths, 4096)
+    return sum(map(score, make_loader(split, plan))) / int(split.target_lengths.sum())
 
 
 def settings_of(arguments: argparse.Namespace) -> TrainSettings:

@@ -17,17 +17,20 @@ from statistics import median
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 import torch
 from serving import peak_resident
 
-from transformer.config import FilesConfig, ModelConfig, Precision, TokenizerConfig
+from transformer.config import CleaningConfig, FilesConfig, ModelConfig, Precision, TokenizerConfig
 from transformer.device import AUTOCAST_DTYPES
 from transformer.errors import InputError, require
 from transformer.text.batching import Batch, make_loader, plan_epoch
-from transformer.text.dataset import EncodedSplit, prepare_data
-from transformer.text.encoded import IDS, write_ids
-from transformer.text.tokenizer import EOS_ID
+from transformer.text.cleaning import CleaningReport
+from transformer.text.dataset import EncodedSplit, PreparedData, prepare_data
+from transformer.text.mixing import Part
+from transformer.text.preparing.leaks import NO_LEAKS
+from transformer.text.preparing.store import WIDEST, SplitWriter
+from transformer.text.ragged import Lists
+from transformer.text.tokenizer import EOS_ID, Tokenizer, Tokenizers
 
 SCRIPTS = Path(__file__).resolve().parent
 # [M, K] x [K, N] as the layers of the models have them.
@@ -243,7 +246,8 @@ def _open_split(arguments: argparse.Namespace, folder: Path) -> EncodedSplit:
         return draw_split(folder, arguments.vocab_size, N_DRAWN)
     languages = {"source": arguments.source, "target": arguments.target}
     data = FilesConfig(**languages, train=arguments.train, valid=arguments.train)
-    return prepare_data(data, TokenizerConfig(vocab_size=arguments.vocab_size)).train
+    tokenizer = TokenizerConfig(vocab_size=arguments.vocab_size)
+    return prepare_data(data, tokenizer, CleaningConfig()).train
 
 
 def draw_split(folder: Path, vocab_size: int, n_pairs: int) -> EncodedSplit:
@@ -259,10 +263,17 @@ def draw_split(folder: Path, vocab_size: int, n_pairs: int) -> EncodedSplit:
 
 def write_split(folder: Path, source: Sequence[Any], target: Sequence[Any]) -> EncodedSplit:
     """Pairs of ids without EOS as the trainer reads them, written into `folder`."""
-    file = folder / "train.arrow"
-    columns = {"source": list(source), "target": list(target)}
-    write_ids(file, [pa.table(columns, schema=IDS.arrow_schema)])
-    return EncodedSplit(file)
+    with SplitWriter(folder / "train", WIDEST, aligned=False) as writer:
+        writer.append({"source": Lists.of(source), "target": Lists.of(target)})
+    return EncodedSplit(folder / "train")
+
+
+def data_of(folder: Path, split: EncodedSplit, vocab_size: int) -> PreparedData:
+    """What training takes, of `split` alone."""
+    pieces = cast(Tokenizer, PieceCount(vocab_size))
+    parts = [Part("drawn", 0, len(split))]
+    tokenizers, report = Tokenizers(pieces, pieces), CleaningReport()
+    return PreparedData(folder, "drawn", tokenizers, split, parts, [], report, dict(NO_LEAKS))
 
 
 class PieceCount:

@@ -23,12 +23,12 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from measuring import (
     N_DRAWN,
-    PieceCount,
     add_corpus_arguments,
+    data_of,
     draw_split,
     environment,
     output_folder,
@@ -43,9 +43,7 @@ from transformer.config import Precision, TrainSettings
 from transformer.device import choose_device, choose_precision, set_threads
 from transformer.errors import require
 from transformer.signals import Signals
-from transformer.text.cleaning import CleaningReport
 from transformer.text.dataset import PreparedData, prepare_data
-from transformer.text.tokenizer import Tokenizer, Tokenizers
 from transformer.training.distributed import Processes
 from transformer.training.run import RunFolder
 from transformer.training.start import Place, build_state
@@ -160,7 +158,7 @@ class Run:
         state = build_state(settings, RunFolder(settings), data, place, begins=True)
         self.updater: Updater = state.updater
         stream = UpdateStream(
-            data.train,
+            data,
             settings,
             settings.data.batch_tokens,
             on_gpu=place.device.type == "cuda",
@@ -286,10 +284,9 @@ def settings_of(arguments: argparse.Namespace, folder: str) -> TrainSettings:
 def read_data(arguments: argparse.Namespace, settings: TrainSettings, folder: Path) -> PreparedData:
     """The corpus of --train, or one of drawn lengths and ids, written into `folder`."""
     if arguments.train:
-        return prepare_data(settings.data, settings.tokenizer)
+        return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
     split = draw_split(folder, arguments.vocab_size, N_DRAWN)
-    pieces = cast(Tokenizer, PieceCount(arguments.vocab_size))
-    return PreparedData(folder, "drawn", Tokenizers(pieces, pieces), split, split, CleaningReport())
+    return data_of(folder, split, arguments.vocab_size)
 
 
 def parse() -> argparse.Namespace:

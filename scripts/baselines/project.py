@@ -4,20 +4,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
+import measuring
 import numpy as np
 from baselines.loop import Pairs, System, Task, compete, n_parameters
-from measuring import PieceCount, write_split
+from measuring import write_split
 
 from transformer.cli.compose import Composer
 from transformer.config import TrainSettings
 from transformer.device import choose_device, choose_precision, set_deterministic
 from transformer.signals import Signals
-from transformer.text.cleaning import CleaningReport
 from transformer.text.dataset import PreparedData
 from transformer.text.encoded import EncodedSplit
-from transformer.text.tokenizer import Tokenizer, Tokenizers
 from transformer.training.distributed import Processes
 from transformer.training.run import RunFolder
 from transformer.training.start import Place, build_state
@@ -50,8 +48,7 @@ def data_of(task: Task, folder: Path) -> PreparedData:
     """All pairs of `task` as the trainer reads them."""
     sides = [[row[:-1] for batch in task.batches for row in batch[i]] for i in range(2)]
     split = write_split(folder, *sides)
-    pieces = cast(Tokenizer, PieceCount(task.vocab_size))
-    return PreparedData(folder, "", Tokenizers(pieces, pieces), split, split, CleaningReport())
+    return measuring.data_of(folder, split, task.vocab_size)
 
 
 class Preparation:

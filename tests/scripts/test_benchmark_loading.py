@@ -31,6 +31,10 @@ def test_a_row_tells_of_each_loader(
         assert 0 < found["waiting_share"] < 1
         assert found["tokens_per_s"] > found["updates_per_s"] > 0
         assert found["longest_wait_ms"] > 0
+        assert found["first_update_ms"] > 0
+        assert 0 < found["target_tokens_per_s"] < found["tokens_per_s"]
+        needed = 1e6 * max(1, found["workers"]) / found["target_tokens_per_s"]
+        assert found["workers_for_a_million"] == pytest.approx(needed, abs=1.01)
 
 
 def test_waits_are_those_for_data_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,13 +44,14 @@ def test_waits_are_those_for_data_alone(tmp_path: Path, monkeypatch: pytest.Monk
     stream = benchmark_loading.stream_of(split, arguments, workers=0, prefetch=0)
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    _, waits, n_tokens = benchmark_loading.walk(stream, Position(), 5, 1e3)
+    _, waits, *n_tokens = benchmark_loading.walk(stream, Position(), 5, 1e3)
     assert slept == [1e3] * 5
     assert sum(waits) < 1e3
     updates = stream.updates(Position())
     next(updates)
     expected = [next(updates) for _ in range(5)]
-    assert n_tokens == sum(u.n_source_tokens + u.n_target_tokens for u in expected)
+    assert n_tokens[0] == sum(u.n_source_tokens for u in expected)
+    assert n_tokens[1] == sum(u.n_target_tokens for u in expected)
 
 
 @pytest.mark.parametrize(
