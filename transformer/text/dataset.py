@@ -70,9 +70,7 @@ class PreparedData:
     """All that training and evaluation need to know of the corpora."""
 
     folder: Path  # in the cache
-    fingerprint: (
-        str  # of what is trained on: the corpora, their cleaning, and the pieces themselves
-    )
+    fingerprint: str  # of what is trained on: corpora, cleaning, and the pieces themselves
     tokenizers: Tokenizers
     train: EncodedSplit
     parts: list[Part]  # the corpora's rows in `train`, one after another
