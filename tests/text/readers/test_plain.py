@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transformer.errors import InputError
@@ -26,6 +26,7 @@ def write(stem: Path, **sides: str) -> Path:
 
 
 @given(st.one_of(CUTS, st.lists(st.lists(PIECES, max_size=6).map(b"".join), max_size=8)))
+@example([b"\xc2", b"\r\n"])
 def test_lines_by_blocks_are_lines_one_by_one(blocks: list[bytes]) -> None:
     def outcome(lines: Callable[[], list[str]]) -> list[str] | str:
         try:

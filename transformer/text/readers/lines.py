@@ -38,7 +38,9 @@ def without_cr(text: str) -> str:
 
 def _not_utf8(content: bytes, start: int, name: str, n_lines: int) -> InputError:
     number = n_lines + content.count(b"\n", 0, start) + 1
-    line = content[content.rfind(b"\n", 0, start) + 1 :].partition(b"\n")[0]
+    line, end, _ = content[content.rfind(b"\n", 0, start) + 1 :].partition(b"\n")
+    if end:
+        line = line.removesuffix(b"\r")
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:
