@@ -20,10 +20,8 @@ from transformer.text.batching import (
     make_loader,
     measure,
     pad,
-    padding_share,
     plan_epoch,
     plan_in_order,
-    shapes,
 )
 from transformer.text.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -201,15 +199,15 @@ def test_validation_goes_from_short_to_long() -> None:
 
 def test_little_is_padding() -> None:
     pair = lengths(20_000)
-    assert padding_share(plan_epoch(*pair, 4_096, 1, 1), *pair) < 0.07
+    assert measure(plan_epoch(*pair, 4_096, 1, 1), *pair).padding_share < 0.07
 
 
 def test_the_share_of_padding_is_counted_on_both_sides() -> None:
     source, target = np.array([10, 10], dtype=np.int32), np.array([5, 10], dtype=np.int32)
-    assert padding_share([np.array([0, 1])], source, target) == pytest.approx(5 / 40)
-    assert padding_share([np.array([0]), np.array([1])], source, target) == 0
+    assert measure([np.array([0, 1])], source, target).padding_share == pytest.approx(5 / 40)
+    assert measure([np.array([0]), np.array([1])], source, target).padding_share == 0
     longer = np.array([17], dtype=np.int32)  # 18 on the grid
-    assert padding_share([np.array([0])], longer, longer) == pytest.approx(1 / 18)
+    assert measure([np.array([0])], longer, longer).padding_share == pytest.approx(1 / 18)
 
 
 @given(LENGTHS, BUDGET)
@@ -235,9 +233,9 @@ def test_all_epochs_have_the_same_shapes(pair: tuple[Lengths, Lengths], batch_to
     expected = sorted(
         (len(r), *(grid_length(int(side[r].max())) for side in pair)) for r in plans[0]
     )
-    assert shapes(plans[0], *pair) == set(expected)
+    assert measure(plans[0], *pair).shapes == set(expected)
     for plan in plans[1:]:
-        assert shapes(plan, *pair) == set(expected)
+        assert measure(plan, *pair).shapes == set(expected)
 
 
 def test_batches_may_be_made_of_an_endless_plan() -> None:
@@ -258,8 +256,8 @@ def test_batches_are_drawn_for_the_epoch_that_the_plan_says() -> None:
 def test_a_plan_of_nothing_is_empty() -> None:
     nothing = np.array([], dtype=np.int32)
     assert plan_epoch(nothing, nothing, 100, 1, 1) == []
-    assert padding_share([], nothing, nothing) == 0
-    assert shapes([], nothing, nothing) == set()
+    assert measure([], nothing, nothing).padding_share == 0
+    assert measure([], nothing, nothing).shapes == set()
 
 
 @given(st.lists(st.lists(st.integers(1, 9), max_size=5), min_size=1))

@@ -105,7 +105,10 @@ class Sizes(NamedTuple):
 
     @property
     def shapes(self) -> set[tuple[int, int, int]]:
-        """The distinct shapes (B, S, T)."""
+        """The distinct shapes (B, S, T).
+
+        All epochs have the same ones: pairs that change places with each other have equal shapes.
+        """
         return set(zip(*(column.tolist() for column in self[:3]), strict=True))
 
 
@@ -194,21 +197,6 @@ def measure(plan: Plan, source_lengths: Lengths, target_lengths: Lengths) -> Siz
         widths.append(_grid(chosen)[np.maximum.reduceat(chosen, starts)])
         tokens.append(np.add.reduceat(chosen, starts, dtype=np.int64))
     return Sizes(n_rows, *widths, *tokens)
-
-
-def padding_share(plan: Plan, source_lengths: Lengths, target_lengths: Lengths) -> float:
-    """The share of padding in all tokens of all batches, source and target together."""
-    return measure(plan, source_lengths, target_lengths).padding_share
-
-
-def shapes(
-    plan: Plan, source_lengths: Lengths, target_lengths: Lengths
-) -> set[tuple[int, int, int]]:
-    """The distinct shapes (B, S, T) of the batches of `plan`.
-
-    All epochs have the same ones: pairs that change places with each other have equal shapes.
-    """
-    return measure(plan, source_lengths, target_lengths).shapes
 
 
 def make_loader(
