@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from transformer import config
 from transformer.cli.compose import Composer
 from transformer.cli.main import COMMANDS, parser
-from transformer.cli.sweep import single, sweep
+from transformer.cli.sweeping.runs import plan
+from transformer.cli.sweeping.sweep import single
 from transformer.config.data import DATA_CLASSES, DataConfig
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,8 @@ COMPLETION = {
     "translate": ["checkpoint=a"],
     "score": ["checkpoint=a", "source=b", "target=c"],
     "evaluate": ["checkpoint=a"],
+    "attention": ["checkpoint=a", "output=b.html"],
+    "report": ["run_dir=a"],
     "average": ["checkpoint=a", "output=b"],
     "shortlist": ["checkpoint=a", "output=b"],
 }
@@ -94,7 +97,7 @@ def test_a_documented_command_composes(line: str) -> None:
     arguments = parser().parse_intermixed_args(words[1:])
     command = COMMANDS[arguments.command]
     composer = Composer(command.name, command.settings, arguments.config_dir)
-    assert (sweep if arguments.multirun else single)(composer, arguments.overrides)
+    assert (plan if arguments.multirun else single)(composer, arguments.overrides)
 
 
 def without_it(file: Path) -> dict[str, Any]:
@@ -180,4 +183,4 @@ def test_every_config_class_is_part_of_a_command() -> None:
 
     reached = set().union(*(within(command.settings) for command in COMMANDS.values()))
     # An entry of data.train, whose type cannot be said in a schema.
-    assert set(config_classes()) == reached | {config.CorpusConfig}
+    assert set(config_classes()) == reached | {config.CorpusConfig, config.StudyConfig}

@@ -14,10 +14,12 @@ FLOORS = {
     "config": 0,
     "device": 0,
     "signals": 0,
+    "tables": 0,
     "text": 1,
     "model": 1,
     "search": 1,
     "metrics": 1,
+    "pictures": 1,
     "checkpoint": 2,
     "translation": 3,
     "training": 4,
@@ -28,7 +30,7 @@ FLOORS = {
     "__main__": 6,
 }
 
-STRANGERS = {"text", "model", "search", "metrics"}
+STRANGERS = {"text", "model", "search", "metrics", "pictures"}
 
 MODULES = sorted((ROOT / "transformer").rglob("*.py"))
 

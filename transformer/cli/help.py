@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from transformer.cli.command import Command
 from transformer.cli.compose import Composed, Composer
@@ -43,7 +43,10 @@ def _settings(command: Command, composed: Composed) -> str:
     kind = OmegaConf.select(composed.config, "data.kind")
     rows = [
         (f"{setting.key}={_value(setting, composed)}", setting.expected, setting.comment)
-        for setting in settings_of(command.settings, kind and kind.name).values()
+        for setting in sorted(
+            settings_of(command.settings, kind and kind.name).values(),
+            key=lambda setting: "." in setting.key,  # the command's own before groups
+        )
     ]
     width = max(len(row[0]) for row in rows)
     lines = [f"  {row[0]:<{width}}  {row[1]}{f'; {row[2]}' if row[2] else ''}" for row in rows]
@@ -56,4 +59,6 @@ def _value(setting: Setting, composed: Composed) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, ListConfig):
+        return f"[{','.join(str(getattr(each, 'name', each)) for each in value)}]"
     return getattr(value, "name", None) or str(value)

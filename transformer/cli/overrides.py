@@ -11,7 +11,10 @@ from hydra.errors import HydraException
 from transformer.cli.settings import Setting, settings_of
 from transformer.errors import InputError, require
 
-_SYNTAX = "settings are given as KEY=VALUE, with quotes around special characters: 'KEY=\"a,b\"'"
+_SYNTAX = (
+    "settings are given as KEY=VALUE, with quotes around lists and special characters: "
+    "'KEY=[a,b]', 'KEY=\"a,b\"'"
+)
 
 
 def check(texts: Sequence[str], cls: type[Any]) -> list[str]:
@@ -30,10 +33,14 @@ def check(texts: Sequence[str], cls: type[Any]) -> list[str]:
     return [override.input_line or "" for override in overrides]
 
 
-def parse(texts: Sequence[str], cls: type[Any]) -> list[Override]:
-    """The overrides that `texts` spell, several values included."""
+def parse(texts: Sequence[str], cls: type[Any], prefix: str = "") -> list[Override]:
+    """The overrides that `texts` spell, several values included.
+
+    `prefix` stands before the keys of `cls`.
+    """
     parser = OverridesParser.create()
-    return [_parse(parser, text, settings_of(cls)) for text in texts]
+    known = {prefix + key: setting for key, setting in settings_of(cls).items()}
+    return [_parse(parser, text, known) for text in texts]
 
 
 def key_of(text: str) -> str:

@@ -14,13 +14,6 @@ from transformer.config.training import Resume
 from transformer.errors import require
 
 
-class OutputFormat(Enum):
-    """How scores are printed."""
-
-    table = "table"
-    json = "json"
-
-
 class EnsembleMean(Enum):
     """How the distributions of several models become one."""
 
@@ -186,51 +179,3 @@ class ShortlistSettings:
         for name in ("size", "iterations"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be at least 1")
         require(self.frequent >= 0, f"frequent={self.frequent} must be at least 0")
-
-
-@dataclass(kw_only=True)
-class EvaluateSettings(RequestSettings):
-    """transformer evaluate: score a checkpoint, or what any system wrote."""
-
-    source: str | None = None  # file to translate; null: the run's own test split
-    hypothesis: str | None = None  # file of translations, instead of a checkpoint
-    reference: str | None = None
-    output: str | None = None  # file for the checkpoint's translations; null: not kept
-    format: OutputFormat = OutputFormat.table
-
-    def __post_init__(self) -> None:
-        has_checkpoint = self.checkpoint not in (None, "")
-        if has_checkpoint:
-            super().__post_init__()
-        require(
-            has_checkpoint != (self.hypothesis is not None),
-            "evaluate scores either checkpoint=runs/NAME or hypothesis=FILE; give one of them",
-        )
-        if self.target_language is not None:
-            check_language("target_language", self.target_language)
-        if self.hypothesis is None:
-            require(
-                (self.source is None) == (self.reference is None),
-                "source=FILE and reference=FILE go together; without both, the run's own test "
-                "split is scored",
-            )
-            return
-        require(self.reference is not None, "hypothesis=FILE needs reference=FILE to compare with")
-        require(
-            self.target_language is not None,
-            "hypothesis=FILE needs target_language, as in target_language=de: it chooses the "
-            "tokenizer of BLEU",
-        )
-        given = [
-            name
-            for name in (
-                *("source", "output", "terminology", "exclude", "protect"),
-                *("max_source_pieces", "shortlist"),
-            )
-            if getattr(self, name)
-        ]
-        require(
-            not given,
-            f"{', '.join(given)} goes with checkpoint=…; with hypothesis=FILE nothing is "
-            "translated",
-        )

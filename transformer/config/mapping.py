@@ -43,6 +43,17 @@ def to_mapping(settings: Any) -> dict[str, Any]:
     return {field.name: _plain(getattr(settings, field.name)) for field in fields(settings)}
 
 
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one mapping with dotted keys."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
 def save_settings(settings: Any, file: Path) -> None:
     """Write `settings` as YAML."""
     text = yaml.safe_dump(to_mapping(settings), sort_keys=False, allow_unicode=True)

@@ -155,6 +155,7 @@ class TrainingConfig:
     patience: int | None = None  # validations without a better metric before training stops
     validation_beam_size: int = 1
     n_samples: int = 5  # translations shown at each validation
+    attention_samples: int = 1  # sentences whose attention is drawn at each validation; 0: none
     log_every: int = 50  # updates
     faults: FaultsConfig = field(default_factory=FaultsConfig)
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
@@ -164,7 +165,7 @@ class TrainingConfig:
         for name in (*counts, "keep_best", "validation_beam_size", "log_every"):
             value = getattr(self, name)
             require(value >= 1, f"training.{name}={value} must be at least 1")
-        for name in ("n_samples", "rdrop"):
+        for name in ("n_samples", "attention_samples", "rdrop"):
             value = getattr(self, name)
             require(value >= 0, f"training.{name}={value} must be at least 0")
         limits = ("max_epochs", "max_minutes", "patience")
