@@ -144,11 +144,25 @@ class Watched:
 
     def attend(self, query: Tensor, key_value: KeyValue, dropout_p: float) -> Tensor:
         """What each `query` [B, H, T, C] gathers from `key_value`: [B, H, T, C]."""
-        self.weights.append(attention_weights(query, key_value.key, self.mask.allowed))
+        allowed = self.mask.allowed
+        if self.mask.causal:
+            allowed = causal_mask(0, query.shape[2], query.device)
+        self.weights.append(attention_weights(query, key_value.key, allowed))
         return self.mask.attend(query, key_value, dropout_p)
 
 
 Mask = Padded | Packed | Watched
+
+
+class AttentionWeights(NamedTuple):
+    """How much each position looks at each other one, at least in fp32, by layer and head.
+
+    A row sums to 1. What may not be seen has exactly 0; rows of padding mean nothing.
+    """
+
+    encoder: Tensor  # [L, B, H, S, S], source at source
+    decoder: Tensor  # [L, B, H, T, T], target at what was read up to it
+    cross: Tensor  # [L, B, H, T, S], target at source
 
 
 class Attention(nn.Module):

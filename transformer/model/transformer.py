@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from transformer.config import ModelConfig, Tying
-from transformer.model.attention import KeyValue, Mask, Packed, Padded, Watched
+from transformer.model.attention import (
+    AttentionWeights,
+    KeyValue,
+    Mask,
+    Packed,
+    Padded,
+    Watched,
+)
 from transformer.model.cache import Cache, prune, seen
 from transformer.model.dropout import Dropout
 from transformer.model.layers import DecoderLayer, EncoderLayer, build_final_norm
@@ -160,15 +167,19 @@ class Transformer(nn.Module):
 
     def start(self, source: Tensor) -> DecoderState:
         """The state before the first target token of `source` [B, S], padded on the right."""
-        mask = (source != self.pad_id)[:, None, None, :]  # [B, 1, 1, S]
-        positions = self.positions(0, source.shape[1])
-        embedded = self._embed(self.source_embedding, source, positions)
-        padded = Padded(mask).with_bias(self.n_heads, embedded.dtype)
+        embedded, padded = self._read(source)
         memory = self._encode(embedded, padded)
         if not torch.is_grad_enabled():
             # Of a search, which reads them again at each token.
             memory = [KeyValue(*(x.contiguous() for x in layer)) for layer in memory]
         return DecoderState(memory, padded)
+
+    def _read(self, source: Tensor) -> tuple[Tensor, Padded]:
+        """The embedded `source` [B, S], and where it may be looked at."""
+        mask = (source != self.pad_id)[:, None, None, :]  # [B, 1, 1, S]
+        positions = self.positions(0, source.shape[1])
+        embedded = self._embed(self.source_embedding, source, positions)
+        return embedded, Padded(mask).with_bias(self.n_heads, embedded.dtype)
 
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """Logits [B * K, T, V] of the tokens that follow each of `tokens` [B * K, T].
@@ -196,6 +207,18 @@ class Transformer(nn.Module):
         (weights,) = watched.weights  # [B, H, K * T, S]
         chosen = weights[:, list(heads)] if heads else weights
         return logits, chosen.mean(1).reshape(*tokens.shape, -1)
+
+    @torch.no_grad()
+    def look(self, source: Tensor, tokens: Tensor) -> AttentionWeights:
+        """The weights of all layers and heads while `tokens` [B, T] of `source` [B, S] are read."""
+        embedded, padded = self._read(source)
+        encoder, cross = Watched(padded), Watched(padded)
+        decoder = Watched(Padded(None, causal=True))
+        memory = self._encode(embedded, encoder)
+        positions = self.positions(0, tokens.shape[1])
+        x = self._embed(self.target_embedding, tokens, positions)
+        self._decode(x, [], decoder, memory, [cross] * len(memory))
+        return AttentionWeights(*(torch.stack(w.weights) for w in (encoder, decoder, cross)))
 
     def _advance(self, tokens: Tensor, state: DecoderState, sources: Sequence[Mask]) -> Tensor:
         T = tokens.shape[1]

@@ -83,7 +83,8 @@ def resolve(output: str) -> Path:
     """The file to write, behind links; InputError where its folder is missing."""
     file = Path(os.path.realpath(output))
     require(
-        file.parent.is_dir(), f"output={output} cannot be written: there is no folder {file.parent}"
+        file.parent.is_dir(),
+        f"output={output} cannot be written: there is no folder {file.parent}; make it first",
     )
     return file
 

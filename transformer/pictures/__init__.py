@@ -1,0 +1,1 @@
+"""Pictures of models and their training, still and on pages."""
