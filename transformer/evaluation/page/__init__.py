@@ -1,0 +1,5 @@
+"""The page that shows a run."""
+
+from transformer.evaluation.page.report import report
+
+__all__ = ["report"]
