@@ -13,11 +13,12 @@ from transformer.config import (
     EnsembleConfig,
     EvaluateSettings,
     FilesConfig,
+    MetricsConfig,
     Protected,
     TrainSettings,
 )
 from transformer.errors import InputError
-from transformer.evaluation import Evaluation, Report, evaluate, evaluate_run
+from transformer.evaluation import Evaluation, Results, evaluate, evaluate_run
 from transformer.evaluation import run as run_module
 from transformer.metrics import score_corpus
 from transformer.text.lexicon import Lexicon
@@ -27,9 +28,9 @@ Pairs = list[tuple[str, str]]
 Write = Callable[..., None]
 
 
-def one(report: Report) -> Evaluation:
-    """The only evaluation of a report."""
-    (found,) = report.sets
+def one(results: Results) -> Evaluation:
+    """The only evaluation of a results."""
+    (found,) = results.evaluations
     return found
 
 
@@ -41,8 +42,8 @@ def test_a_checkpoint_is_scored_on_its_own_test_split(
     sources = [source for source, _ in pairs]
     expected = [t.text for t in translator.translate(sources, settings.search)]
     assert found.translations == expected
-    assert found.references == [target for _, target in pairs]
-    assert found.scores == score_corpus(expected, found.references, "de")
+    assert found.references == [[target for _, target in pairs]]
+    assert found.scores == score_corpus(expected, found.references, "de", MetricsConfig())
 
 
 def test_other_files_are_scored_where_they_are_named(
@@ -111,6 +112,18 @@ def test_the_test_of_a_run_is_translated_once_for_the_same_checkpoint_and_search
     settings.search.beam_size = 1
     assert evaluate_run(settings) is not None
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("damaged", [b"", b"one line\n", b"\xff\n"])
+def test_damaged_translations_of_a_run_are_made_again(
+    settings: TrainSettings, damaged: bytes
+) -> None:
+    first = evaluate_run(settings)
+    (output,) = (Path(settings.run_dir) / "translations").glob("test.*")
+    written = output.read_bytes()
+    output.write_bytes(damaged)
+    assert evaluate_run(settings) == first
+    assert output.read_bytes() == written
 
 
 def test_all_that_is_asked_of_a_translation_holds_for_an_evaluation(

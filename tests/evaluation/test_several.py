@@ -13,6 +13,7 @@ from transformer.config import (
     ContextConfig,
     EvaluateSettings,
     FilesConfig,
+    MetricsConfig,
     SearchConfig,
     TrainSettings,
 )
@@ -66,35 +67,35 @@ def tagged(
 
 
 def test_a_checkpoint_is_scored_on_all_its_test_sets(two: TrainSettings, pairs: Pairs) -> None:
-    report = evaluate(EvaluateSettings(checkpoint=two.run_dir, search=two.search))
+    results = evaluate(EvaluateSettings(checkpoint=two.run_dir, search=two.search))
     translator = Translator.load(two.run_dir)
-    assert [(each.name, each.direction) for each in report.sets] == [
+    assert [(each.name, each.direction) for each in results.evaluations] == [
         ("test", "en-de"),
         ("french", "fr-de"),
     ]
-    for each, n in zip(report.sets, (len(pairs), 7), strict=True):
+    for each, n in zip(results.evaluations, (len(pairs), 7), strict=True):
         sources = [source for source, _ in pairs[:n]]
         assert each.sources == sources
         assert each.translations == [t.text for t in translator.translate(sources, two.search)]
-    assert "french (fr-de)" in report.table()
+    assert "french (fr-de)" in results.table()
 
 
 def test_a_run_keeps_the_translations_and_scores_of_each_set(
     two: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = evaluate_run(two)
-    assert report is not None
+    results = evaluate_run(two)
+    assert results is not None
     folder = Path(two.run_dir)
     names = ["test.test.de", "test.french.de"]
     assert sorted(path.name for path in (folder / "translations").iterdir()) == sorted(names)
-    for name, each in zip(names, report.sets, strict=True):
+    for name, each in zip(names, results.evaluations, strict=True):
         text = (folder / "translations" / name).read_text(encoding="utf-8")
         assert text.split("\n") == [*each.translations, ""]
     kept = json.loads((folder / "test.json").read_text(encoding="utf-8"))
     assert kept.pop("made_by")["checkpoint"] == "00000001"
-    assert kept == report.summary()
+    assert kept == results.summary()
     monkeypatch.delattr(run_module, "start")
-    assert evaluate_run(two) == report
+    assert evaluate_run(two) == results
 
 
 @pytest.mark.parametrize("change", ["another line", "another order", "a lost output"])
@@ -118,9 +119,9 @@ def test_the_test_is_made_again_where_a_set_is_another(
         return start(settings)
 
     monkeypatch.setattr(run_module, "start", counted)
-    report = evaluate_run(two)
+    results = evaluate_run(two)
     assert len(calls) == 1
-    assert evaluate_run(two) == report
+    assert evaluate_run(two) == results
     assert len(calls) == 1
 
 
@@ -156,13 +157,13 @@ def test_several_sets_do_not_go_into_one_output(two: TrainSettings, tmp_path: Pa
 def test_each_set_is_translated_into_and_scored_in_its_own_language(tagged: Backwards) -> None:
     at_the_end = partial(evaluate_run, tagged.settings)
     for made in (partial(evaluate, EvaluateSettings(checkpoint="x")), at_the_end):
-        report = made()
-        assert report is not None
-        sizes = [len(each.translations) for each in report.sets]
+        results = made()
+        assert results is not None
+        sizes = [len(each.translations) for each in results.evaluations]
         asked = [request.target_language for request in tagged.requests]
         assert asked == ["de"] * sizes[0] + ["zh"] * sizes[1]
         tagged.requests.clear()
-        tokenizers = [each.scores[0].signature.split("tok:")[1][:3] for each in report.sets]
+        tokenizers = [each.scores[0].signature.split("tok:")[1][:3] for each in results.evaluations]
         assert tokenizers == ["13a", "zh|"]
     names = {path.name for path in (Path(tagged.settings.run_dir) / "translations").iterdir()}
     assert names == {"test.test.de", "test.news.zh"}
@@ -171,7 +172,7 @@ def test_each_set_is_translated_into_and_scored_in_its_own_language(tagged: Back
 def test_a_target_language_chooses_among_the_test_sets(tagged: Backwards, tmp_path: Path) -> None:
     output = str(tmp_path / "out.txt")
     asked = EvaluateSettings(checkpoint="x", target_language="zh", output=output)
-    (only,) = evaluate(asked).sets
+    (only,) = evaluate(asked).evaluations
     assert only.name == "news"
     assert Path(output).read_text(encoding="utf-8").split("\n") == [*only.translations, ""]
     with pytest.raises(InputError, match=r"^target_language=fr: .* are in de, zh$"):
@@ -186,7 +187,7 @@ def test_files_are_translated_into_the_language_asked_for(
         "reference": str(tmp_path / "news.zh"),
     }
     asked = EvaluateSettings(checkpoint="x", target_language="zh", **files)
-    (only,) = evaluate(asked).sets
+    (only,) = evaluate(asked).evaluations
     assert {request.target_language for request in tagged.requests} == {"zh"}
     assert "tok:zh" in only.scores[0].signature
     assert (only.name, only.direction) == (None, None)
@@ -202,7 +203,7 @@ def test_lines_of_files_are_given_with_those_before_up_to_a_blank_one(
     tagged.settings = replace(tagged.settings, data=data)
     write(tmp_path / "x", [*pairs[:3], ("", ""), *pairs[3:5]])
     files: dict[str, Any] = {"source": str(tmp_path / "x.en"), "reference": str(tmp_path / "x.de")}
-    (only,) = evaluate(EvaluateSettings(checkpoint="x", **files)).sets
+    (only,) = evaluate(EvaluateSettings(checkpoint="x", **files)).evaluations
     assert len(only.translations) == 6
     a, b, _, d, _ = [source for source, _ in pairs[:5]]
     expected = [[], [a], [a, b], [], [], [d]]
@@ -212,11 +213,11 @@ def test_lines_of_files_are_given_with_those_before_up_to_a_blank_one(
 def test_a_set_without_a_tokenizer_is_refused_before_any_is_translated(
     tagged: Backwards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def require_tokenizer(language: str) -> None:
+    def require_metrics(language: str, config: MetricsConfig, *, has_sources: bool) -> None:
         if language == "zh":
             raise InputError("no tokenizer")
 
-    monkeypatch.setattr(system_module, "require_tokenizer", require_tokenizer)
+    monkeypatch.setattr(system_module, "require_metrics", require_metrics)
     with pytest.raises(InputError, match="no tokenizer"):
         evaluate(EvaluateSettings(checkpoint="x"))
     assert tagged.requests == []

@@ -1,15 +1,14 @@
 """transformer evaluate."""
 
 from transformer.cli.command import Command, emit
-from transformer.config import EvaluateSettings, OutputFormat
+from transformer.config import EvaluateSettings
 
 
 def run(settings: EvaluateSettings) -> None:
-    """Print the scores as a table or as JSON."""
+    """Print the scores."""
     from transformer.evaluation import evaluate
 
-    report = evaluate(settings)
-    emit(report.json() if settings.format is OutputFormat.json else report.table())
+    emit(evaluate(settings).text(settings.format))
 
 
 COMMAND = Command(
@@ -18,6 +17,9 @@ COMMAND = Command(
     examples=(
         "transformer evaluate checkpoint=runs/NAME",
         "transformer evaluate checkpoint=runs/NAME source=FILE reference=FILE",
+        "transformer evaluate checkpoint=runs/B against=runs/A analysis=true",
+        "transformer evaluate checkpoint=runs/NAME test_set=wmt14",
         "transformer evaluate hypothesis=FILE reference=FILE target_language=de format=json",
+        "transformer evaluate 'hypothesis=[A,B,C]' 'reference=[FILE,FILE]' target_language=de",
     ),
 )

@@ -1,7 +1,7 @@
 """Scores of a checkpoint, or of what any system wrote."""
 
-from transformer.evaluation.report import Evaluation, Report
+from transformer.evaluation.results import Evaluation, Results
 from transformer.evaluation.run import evaluate_run
 from transformer.evaluation.system import evaluate
 
-__all__ = ["Evaluation", "Report", "evaluate", "evaluate_run"]
+__all__ = ["Evaluation", "Results", "evaluate", "evaluate_run"]

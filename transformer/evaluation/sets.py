@@ -1,4 +1,4 @@
-"""What is translated and scored: test sets of a run, or files."""
+"""What is translated and scored: test sets of a run, files, sets that sacreBLEU knows."""
 
 import hashlib
 import json
@@ -20,17 +20,23 @@ class EvaluationSet:
     """Text to be translated, with references."""
 
     language: str  # of the references
-    rows: list[Row]
-    name: str | None = None  # of a test set of the run; None: of files
-    direction: str | None = None  # as in en-de; None: of files
+    sources: list[str] | None  # None: of translations that are there already
+    references: list[list[str]]  # one or several of each sentence: streams of a line a sentence
+    documents: list[str] | None = None  # of each sentence, where borders matter
+    name: str | None = None  # of a test set of the run, or sacreBLEU's; None: of files
+    source_language: str | None = None  # None: of files
 
     @property
-    def sources(self) -> list[str]:
-        return [row[0] for row in self.rows]
+    def direction(self) -> str | None:
+        """As in en-de; None: of files."""
+        return None if self.source_language is None else f"{self.source_language}-{self.language}"
 
     @property
-    def references(self) -> list[str]:
-        return [row[1] for row in self.rows]
+    def rows(self) -> list[Row]:
+        """Source, the first reference and, where it is known, document of each sentence."""
+        assert self.sources is not None, "without sources there is nothing to translate"
+        columns = [self.sources, self.references[0]]
+        return list(zip(*columns, *([self.documents] if self.documents else []), strict=True))
 
 
 def own_sets(data: DataConfig, language: str | None = None) -> list[EvaluationSet]:
@@ -39,24 +45,27 @@ def own_sets(data: DataConfig, language: str | None = None) -> list[EvaluationSe
     With a `language`, those of a run of several target languages which are in it, InputError where
     none is; of another run, all, to be scored as that language is.
     """
-    sets = [
-        EvaluationSet(each.target, each.rows, each.name, f"{each.source}-{each.target}")
+    found = [
+        EvaluationSet(
+            language=language if language and not data.tagged_languages else each.target,
+            sources=each.sources,
+            references=[each.references],
+            documents=each.documents,
+            name=each.name,
+            source_language=each.source,
+        )
         for each in text_sets(data, "test")
     ]
-    if language is None or not sets:
-        return sets
-    if not data.tagged_languages:
-        return [EvaluationSet(language, each.rows, each.name, each.direction) for each in sets]
-    found = [each for each in sets if each.language == language]
-    languages = ", ".join(dict.fromkeys(each.language for each in sets))
-    require(bool(found), f"target_language={language}: the run's test sets are in {languages}")
-    return found
+    if language is None or not found or not data.tagged_languages:
+        return found
+    languages = ", ".join(dict.fromkeys(each.language for each in found))
+    chosen = [each for each in found if each.language == language]
+    require(bool(chosen), f"target_language={language}: the run's test sets are in {languages}")
+    return chosen
 
 
-def set_of_files(
-    source: str, reference: str, language: str | None, data: DataConfig
-) -> EvaluationSet:
-    """The lines of two files, to be translated by a model that was trained on `data`.
+def require_language(language: str | None, data: DataConfig) -> str:
+    """The `language` that a model trained on `data` is to translate into, or its only one.
 
     InputError where it has several target languages, and no `language` is given.
     """
@@ -66,19 +75,31 @@ def set_of_files(
         f"the model translates into {', '.join(tagged)}; give one, as in "
         f"target_language={next(iter(tagged), '')}",
     )
-    sources, references = read_aligned(source, reference)
-    documents = numbered_documents(sources)
-    rows: list[Row] = list(zip(sources, references, documents, strict=True))
-    return EvaluationSet(language or data.directions[0][1], rows)
+    return language or data.directions[0][1]
 
 
-def read_aligned(first: str, second: str) -> tuple[list[str], list[str]]:
-    """The lines of two files; InputError where one has more."""
-    lines = list(read_lines(Path(first))), list(read_lines(Path(second)))
-    n, m = map(len, lines)
+def set_of_files(
+    source: str | None, references: Sequence[str], language: str, first: str | None = None
+) -> EvaluationSet:
+    """The lines of a file of sources, where there is one, and of files of `references`.
+
+    InputError where one has more lines than the `first` of all files: by default the source.
+    """
+    first = first or source or references[0]
+    n = len(list(read_lines(Path(first))))
+    streams = [aligned(first, n, file) for file in references]
+    sources = None if source is None else aligned(first, n, source)
+    documents = None if sources is None else numbered_documents(sources)
+    return EvaluationSet(language, sources, streams, documents)
+
+
+def aligned(first: str, n: int, file: str) -> list[str]:
+    """The lines of `file`; InputError unless they are `n`, as those of the file `first`."""
+    lines = list(read_lines(Path(file)))
     require(
-        n == m,
-        f"{first} has {n} lines but {second} has {m}; parallel files hold one sentence a line",
+        len(lines) == n,
+        f"{first} has {n} lines but {file} has {len(lines)}; parallel files hold one sentence a "
+        "line",
     )
     return lines
 
