@@ -130,7 +130,7 @@ def test_a_run_leaves_the_files_that_the_readme_names(trained: tuple[Path, str])
     folder = trained[0] / RUN_DIR
     names = {file.name for file in folder.glob("[!.]*")}
     promised = {"config.yaml", "tokenizer", "checkpoints", "translations", "tensorboard"}
-    assert names == promised | {"train.log", "test.json"}
+    assert names == promised | {"train.log", "data.json", "result.json", "test.json"}
     best = folder / "checkpoints" / "best"
     assert best.is_symlink()
     assert (best / "model.safetensors").is_file()
@@ -207,7 +207,9 @@ def test_a_sweep_trains_once_for_each_value(trained: tuple[Path, str]) -> None:
     folder, _ = trained
     quick = ["training.max_updates=2", "run_dir=runs/sweep", "seed=1,2"]
     succeed("train", "-m", *FILES, *TINY, *quick, cwd=folder)
-    assert {run.name for run in (folder / "runs/sweep").iterdir()} == {"seed=1", "seed=2"}
+    table = {"sweep.json", "sweep.md", "sweep.tsv"}
+    names = {file.name for file in (folder / "runs/sweep").iterdir()}
+    assert names == {"seed=1", "seed=2"} | table
     succeed("translate", "checkpoint=runs/sweep/seed=1", "input=valid.en", cwd=folder)
 
 

@@ -30,7 +30,7 @@ def complaint(capfd: pytest.CaptureFixture[str], *argv: str) -> str:
     [
         ([], "no command is given"),
         (["trian"], "there is no command trian; did you mean train?"),
-        (["bake"], "there are prepare, train, translate, score, evaluate, average"),
+        (["bake"], "there are prepare, train, translate, score, evaluate, report"),
         (["train", "--beam_size=4"], "--beam_size=4"),
         (["train", "--cfg"], "--cfg"),
         (["train", "--cfg", "all"], "--cfg"),

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from transformer.cli.main import main
+from transformer.cli.train import achieve
+from transformer.config import TrainSettings
 
 
 @pytest.fixture
@@ -15,9 +17,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the command calls, in order; nothing is trained."""
     found: list[str] = []
 
-    def train(settings: object) -> SimpleNamespace:
+    def train(settings: object, watch: object) -> SimpleNamespace:
         found.append("train")
-        return SimpleNamespace(update=7, best=12.3, run_dir=Path("a"), reason="enough")
+        reason = "pruned" if watch else "enough"
+        return SimpleNamespace(
+            update=7, best=12.3, run_dir=Path("a"), reason=reason, pruned=bool(watch)
+        )
 
     def evaluate_run(settings: object) -> None:
         found.append("test")
@@ -35,6 +40,14 @@ def test_a_training_is_tested_and_says_what_comes_next(
     output = capfd.readouterr().out
     assert output.startswith("7 updates; best validation bleu 12.30\n")
     assert "next: transformer translate" in output
+
+
+def test_a_pruned_training_is_not_tested(
+    calls: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert achieve(TrainSettings(), lambda update, value: "pruned").pruned
+    assert calls == ["train"]
+    assert capfd.readouterr().out == "7 updates; pruned\n"
 
 
 def test_what_comes_next_says_the_language_where_there_are_several(

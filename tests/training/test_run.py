@@ -1,5 +1,6 @@
 """Properties of the folder of a run."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +20,13 @@ from transformer.config import (
     Schedule,
     TrainSettings,
     WriteErrorAction,
+    flatten,
     to_mapping,
 )
 from transformer.errors import InputError
-from transformer.text.dataset import prepare_data
+from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import Tokenizers
-from transformer.training.differences import FREE, changes, differences, flatten
+from transformer.training.differences import FREE, changes, differences
 from transformer.training.run import RunFolder
 
 Change = Callable[..., TrainSettings]
@@ -502,3 +504,35 @@ def test_a_vanished_folder_of_checkpoints_is_made_again(
     save(three, tokenizers, 40, loss=4.0)
     assert kept(three) == [40]
     assert links(three) == {"last": "00000040", "best": "00000040"}
+
+
+@pytest.fixture
+def prepared(settings: TrainSettings) -> PreparedData:
+    return prepare_data(settings.data, settings.tokenizer, settings.cleaning)
+
+
+def test_a_run_keeps_what_is_known_of_its_text(folder: RunFolder, prepared: PreparedData) -> None:
+    folder.save_data(prepared)
+    values = json.loads((folder.path / "data.json").read_text(encoding="utf-8"))
+    assert values["report"] == json.loads(json.dumps(prepared.report.to_dict()))
+    assert values["leaks"] == prepared.leaks
+    assert values["pairs"] == len(prepared.train)
+    assert values["valid"] == {each.name: len(each.encoded) for each in prepared.valid}
+    assert values["tokenizer"] == {
+        "source_size": prepared.tokenizers.source.vocab_size,
+        "target_size": prepared.tokenizers.target.vocab_size,
+    }
+
+
+def test_a_run_that_goes_on_leaves_what_it_kept_of_its_text(
+    begun: RunFolder, prepared: PreparedData
+) -> None:
+    file = begun.path / "data.json"
+    begun.save_data(prepared)
+    assert file.exists()
+    file.write_text("kept")
+    begun.save_data(prepared)
+    assert file.read_text() == "kept"
+    shutil.rmtree(begun.checkpoints)
+    begun.save_data(prepared)
+    assert file.read_text() != "kept"

@@ -1,8 +1,11 @@
 """What a process writes to the terminal, alone or as one of several."""
 
+import errno
 import logging
 import os
 import sys
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_first() -> bool:
@@ -29,6 +32,16 @@ def log_to_stderr() -> None:
 def complain(text: str) -> None:
     """Write `text` as one line to standard error."""
     print(_prefix() + text.replace("\r", " ").replace("\n", " "), file=sys.stderr, flush=True)
+
+
+def shortage(error: OSError | RuntimeError) -> str | None:
+    """What the machine has too little of, if that is what `error` says."""
+    if isinstance(error, OSError):
+        file = f" {error.filename}" if error.filename else ""
+        return f"cannot write{file}: {error.strerror}" if error.errno in FULL else None
+    # By name: torch, whose error it is, need not be imported.
+    is_memory = type(error).__name__ == "OutOfMemoryError"
+    return f"out of GPU memory: {str(error).splitlines()[0]}" if is_memory else None
 
 
 def _prefix() -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import errno
 import io
 import os
 import select
@@ -10,9 +9,25 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from transformer import __version__
-from transformer.cli import average, evaluate, prepare, score, shortlist, train, translate
+from transformer.cli import (
+    attention,
+    average,
+    evaluate,
+    prepare,
+    report,
+    score,
+    shortlist,
+    train,
+    translate,
+)
 from transformer.cli.command import Command, emit
-from transformer.cli.console import complain, is_first, is_one_of_several, log_to_stderr
+from transformer.cli.console import (
+    complain,
+    is_first,
+    is_one_of_several,
+    log_to_stderr,
+    shortage,
+)
 from transformer.errors import InputError, Stopped, require
 
 if TYPE_CHECKING:
@@ -20,13 +35,15 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (prepare, train, translate, score, evaluate, average, shortlist)
+    for module in (
+        *(prepare, train, translate, score, evaluate),
+        *(report, attention, average, shortlist),
+    )
 }
 
 STOPPED = os.EX_TEMPFAIL  # 75 of sysexits.h: run me again
 INTERRUPTED = 130  # 128 + SIGINT, as a shell would say
 BROKEN_PIPE = 141  # 128 + SIGPIPE
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def entry_point() -> NoReturn:
@@ -68,22 +85,12 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (OSError, RuntimeError) as error:
-        reason = _shortage(error)
+        reason = shortage(error)
         if reason is None:
             raise
         complain(f"error: {reason}")
         return 1
     return 0
-
-
-def _shortage(error: OSError | RuntimeError) -> str | None:
-    """What the machine has too little of, if that is what `error` says."""
-    if isinstance(error, OSError):
-        file = f" {error.filename}" if error.filename else ""
-        return f"cannot write{file}: {error.strerror}" if error.errno in FULL else None
-    # By name: torch, whose error it is, need not be imported.
-    is_memory = type(error).__name__ == "OutOfMemoryError"
-    return f"out of GPU memory: {str(error).splitlines()[0]}" if is_memory else None
 
 
 def _run(argv: list[str]) -> None:
@@ -144,7 +151,7 @@ def _run_command(command: Command, arguments: argparse.Namespace) -> None:
     # Hydra is imported no sooner than it is needed: `transformer --help` is quick.
     from transformer.cli.compose import Composer
     from transformer.cli.help import details
-    from transformer.cli.sweep import single
+    from transformer.cli.sweeping.sweep import single
 
     composer = Composer(command.name, command.settings, arguments.config_dir)
     if arguments.help:
@@ -166,23 +173,25 @@ def _run_command(command: Command, arguments: argparse.Namespace) -> None:
 
 
 def _sweep(command: Command, composer: "Composer", overrides: list[str]) -> None:
-    """One run after the other in this process, or each as a job of its own."""
-    from transformer.cli.launch import build_launcher, launch
-    from transformer.cli.sweep import sweep
+    """One run after the other in this process, or each as a job of its own, and their table."""
+    from transformer.cli.sweeping.runs import plan, run_study, run_sweep
+    from transformer.cli.sweeping.sweep import Sweep
 
     require(
         not is_one_of_several(),
         "--multirun belongs to one process; start torchrun once for each run, or let "
         "hydra/launcher=submitit_slurm start the processes of each",
     )
-    runs = sweep(composer, overrides)
-    launcher = build_launcher(composer, overrides, runs)
+    planned = plan(composer, overrides)
+    if not isinstance(planned, Sweep):
+        log_to_stderr()
+        run_study(planned)
+        return
+    from transformer.cli.sweeping.launch import build_launcher
+
+    launcher = build_launcher(composer, overrides, [each.settings for each in planned.runs])
     log_to_stderr()
-    if launcher is not None:
-        launch(launcher, command.run, runs)
-    else:
-        for settings in runs:
-            command.run(settings)
+    run_sweep(planned, command.run, launcher)
 
 
 def _reader_has_gone() -> bool:

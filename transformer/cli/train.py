@@ -1,5 +1,6 @@
 """transformer train."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformer.cli.command import Command, emit
@@ -8,7 +9,7 @@ from transformer.config import TrainSettings
 from transformer.signals import immediate
 
 if TYPE_CHECKING:
-    from transformer.training import TrainingResult
+    from transformer.training import TrainingResult, Watch
 
 SHOWN = 5  # translations of each test set
 
@@ -18,31 +19,42 @@ def run(settings: TrainSettings) -> None:
 
     Of several processes the first does what follows the training.
     """
+    achieve(settings)
+
+
+def achieve(settings: TrainSettings, watch: "Watch | None" = None) -> "TrainingResult":
+    """The same, with what training achieved; there is no test where `watch` ended it early."""
     # Importing what trains takes seconds, in which a signal may come as well.
     with immediate("before training"):
         from transformer.training import train
 
-        result = train(settings)
-    if is_first():
+        result = train(settings, watch)
+    if is_first() and result.pruned:
+        emit(f"{result.update} updates; {result.reason}")
+    elif is_first():
         with immediate("before the test was done, with all of the training saved"):
             _test(settings, result)
+    return result
 
 
 def _test(settings: TrainSettings, result: "TrainingResult") -> None:
     """Say how training ended, then translate and score the test sets."""
     from transformer.evaluation import evaluate_run
+    from transformer.training import add_final_metrics
 
     metric = settings.training.metric.name
     emit(f"{result.update} updates; best validation {metric} {result.best:.2f}")
-    report = evaluate_run(settings)
-    if report is not None:
-        emit(f"\n{report.samples(SHOWN)}\n\n{report.table()}")
+    results = evaluate_run(settings)
+    if results is not None:
+        emit(f"\n{results.samples(SHOWN)}\n\n{results.table()}")
+        add_final_metrics(Path(settings.run_dir) / "tensorboard", results.flat())
     tagged = settings.data.tagged_languages
     into = f" target_language={tagged[0]}" if tagged else ""
     emit(
         f"""
 next: transformer translate checkpoint={settings.run_dir} input=FILE output=FILE{into}
       transformer evaluate checkpoint={settings.run_dir} source=FILE reference=FILE{into}
+      transformer report run_dir={settings.run_dir}
       tensorboard --logdir {settings.run_dir}/tensorboard"""
     )
 

@@ -1,8 +1,6 @@
 """In what the settings of a run differ from those it began with, and which of them may."""
 
-from typing import Any
-
-from transformer.config import ENDING, TrainSettings, shown, to_mapping
+from transformer.config import ENDING, TrainSettings, flatten, shown, to_mapping
 
 # What may change when a run goes on: it alters only how many updates there are, where they are
 # computed, how much text goes into each, and what is measured, told and kept beside them.
@@ -36,6 +34,7 @@ FREE = (
     "training.patience",
     "training.validation_beam_size",
     "training.n_samples",
+    "training.attention_samples",
     "training.log_every",
     "training.faults",
     "training.parallel",
@@ -75,14 +74,3 @@ def _is_free(key: str, after: TrainSettings) -> bool:
     if key == END:
         return after.optim.schedule not in ENDING
     return any(key == name or key.startswith(name + ".") for name in FREE)
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one mapping with dotted keys."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

@@ -1,6 +1,7 @@
 """The folder of a run."""
 
 import itertools
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from transformer.config import (
     save_settings,
 )
 from transformer.errors import InputError, require
+from transformer.text.dataset import PreparedData
 from transformer.text.tokenizer import Tokenizers
 from transformer.training.differences import differences
 from transformer.training.retention import kept_checkpoints
@@ -141,6 +143,28 @@ class RunFolder:
             for folder in (self.checkpoints, self.tensorboard, self.translations):
                 folder.mkdir(exist_ok=True)
             tokenizers.save(self.path / "tokenizer")
+        except OSError as error:
+            raise InputError(f"run_dir={self.path} cannot be written: {error.strerror}") from error
+
+    def save_data(self, data: PreparedData) -> None:
+        """Write what the run trains on to data.json, unless it goes on and the file is there."""
+        file = self.path / "data.json"
+        if file.exists() and self.settings_before() is not None:
+            return
+        values = {
+            "report": data.report.to_dict(),
+            "leaks": data.leaks,
+            "pairs": len(data.train),
+            "valid": {each.name: len(each.encoded) for each in data.valid},
+            "tokenizer": {
+                "source_size": data.tokenizers.source.vocab_size,
+                "target_size": data.tokenizers.target.vocab_size,
+            },
+        }
+        try:
+            aside = self.path / ".data.json"
+            aside.write_text(json.dumps(values, indent=2, ensure_ascii=False), encoding="utf-8")
+            aside.replace(file)
         except OSError as error:
             raise InputError(f"run_dir={self.path} cannot be written: {error.strerror}") from error
 

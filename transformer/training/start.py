@@ -45,22 +45,24 @@ from transformer.training.objectives import (
     forget_teacher,
 )
 from transformer.training.optimizer import freeze
+from transformer.training.outcome import save_outcome
 from transformer.training.run import RunFolder
 from transformer.training.schedule import build_schedule
 from transformer.training.sharding import shard
 from transformer.training.state import RunState
 from transformer.training.stream import UpdateStream
-from transformer.training.trainer import Trainer, TrainingResult
+from transformer.training.trainer import Trainer, TrainingResult, Watch
 from transformer.training.update import Updater
 from transformer.training.validation import Validator
 
 logger = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings) -> TrainingResult:
+def train(settings: TrainSettings, watch: Watch | None = None) -> TrainingResult:
     """Train in `settings.run_dir`, or go on where the run there stopped.
 
-    Raises Stopped where a signal asks for the end; the run can then be gone on with.
+    `watch`, of a run in one process, may end it early. Raises Stopped where a signal asks for the
+    end; the run can then be gone on with.
     """
     if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
         # What torchrun starts again goes on, also where it began by training.resume=never.
@@ -68,6 +70,7 @@ def train(settings: TrainSettings) -> TrainingResult:
         settings = replace(settings, training=training)
     set_threads(settings.threads)
     with watched() as signals, joined(settings.training.parallel, settings.device) as processes:
+        assert watch is None or processes.count == 1, "the processes would have to agree"
         device = choose_device(processes.device(settings.device))
         precision = choose_precision(settings.precision, device)
         set_deterministic(settings.deterministic)
@@ -83,13 +86,16 @@ def train(settings: TrainSettings) -> TrainingResult:
             # What is wrong with the settings shows here, before anything on the disk changes.
             state = build_state(settings, folder, data, place, begins=checkpoint is None)
             with begun(folder, data, processes):
-                trainer = build_trainer(state, folder, place, checkpoint)
+                trainer = build_trainer(state, folder, place, checkpoint, watch)
                 try:
-                    return trainer.run()
+                    result = trainer.run()
                 finally:
                     forget_teacher()
                     if settings.training.compile:
                         logger.info("graphs compiled: %d", count_compiled())
+                if processes.is_first:
+                    save_outcome(result)
+                return result
 
 
 def languages_of_sets(data: DataConfig) -> list[str]:
@@ -149,12 +155,17 @@ def begun(folder: RunFolder, data: PreparedData, processes: Processes) -> Iterat
     if folder.settings.training.resume is Resume.never:
         folder.move_aside()
     folder.create(data.tokenizers)
+    folder.save_data(data)
     with log_to(folder.log):
         yield
 
 
 def build_trainer(
-    state: RunState, folder: RunFolder, place: Place, checkpoint: Path | None
+    state: RunState,
+    folder: RunFolder,
+    place: Place,
+    checkpoint: Path | None,
+    watch: Watch | None = None,
 ) -> Trainer:
     """A trainer that stands where `checkpoint` does, or at the beginning."""
     settings, data = state.settings, state.data
@@ -176,7 +187,7 @@ def build_trainer(
     )
     validator = Validator(data, settings, batch_tokens, place.device, place.processes)
     describe(state, stream)
-    return Trainer(state, stream, validator, folder, place.signals, window)
+    return Trainer(state, stream, validator, folder, place.signals, window, watch)
 
 
 def build_state(

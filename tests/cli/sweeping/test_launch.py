@@ -2,15 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from transformer.cli.compose import Composer
-from transformer.cli.launch import Job, Launcher, build_launcher, launch
 from transformer.cli.main import main
-from transformer.cli.sweep import sweep
+from transformer.cli.sweeping.launch import Job, Launcher, build_launcher, launch
+from transformer.cli.sweeping.sweep import sweep
 from transformer.config import TrainSettings
 from transformer.errors import InputError, Stopped
 
@@ -75,14 +76,19 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def build(*texts: str) -> tuple[Launcher | None, list[TrainSettings]]:
     composer = Composer("train", TrainSettings)
-    settings = sweep(composer, texts)
+    settings = [each.settings for each in sweep(composer, texts).runs]
     return build_launcher(composer, texts, settings), settings
 
 
-def launch_locally(runs: ModuleType, name: str, *texts: str) -> None:
+def launch_locally(
+    runs: ModuleType,
+    name: str,
+    *texts: str,
+    tell: Callable[[Mapping[str, str]], None] | None = None,
+) -> None:
     launcher, settings = build(LOCAL, "run_dir=a", *texts)
     assert launcher is not None
-    launch(launcher, getattr(runs, name), settings)
+    launch(launcher, getattr(runs, name), settings, tell or (lambda failures: None))
 
 
 def complaint(*texts: str) -> str:
@@ -199,8 +205,10 @@ def test_a_job_that_a_signal_stopped_stops_the_sweep(runs: ModuleType) -> None:
 
 
 def test_a_job_that_fails_says_why(runs: ModuleType) -> None:
+    told: list[dict[str, str]] = []
     with pytest.raises(InputError, match=r"1 of 1 jobs failed; a: data.train=a is missing$"):
-        launch_locally(runs, "mistaken")
+        launch_locally(runs, "mistaken", tell=lambda failures: told.append(dict(failures)))
+    assert told == [{"a": "data.train=a is missing"}]
 
 
 @pytest.mark.slow
@@ -219,3 +227,6 @@ def test_two_jobs_train(
     assert capfd.readouterr().err.count("is done") == 2
     for rate in ("0.001", "0.002"):
         assert Path(f"a/optim.lr={rate}/checkpoints/best/model.safetensors").exists()
+    table = Path("a/sweep.tsv").read_text().splitlines()
+    assert len(table) == 3
+    assert all(line.endswith("done") for line in table[1:])

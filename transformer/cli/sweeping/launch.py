@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from transformer.cli.compose import Composer
 from transformer.cli.console import complain, log_to_stderr
 from transformer.cli.overrides import key_of, parse, quote
-from transformer.cli.sweep import LAUNCHER, is_of_launcher
+from transformer.cli.sweeping.sweep import LAUNCHER, is_of_launcher
 from transformer.config import Resume
 from transformer.errors import InputError, Stopped, require
 
@@ -33,7 +33,7 @@ CLUSTERS = {"submitit_local": "local", "submitit_slurm": "slurm"}
 class Job:
     """One run, as submitit starts it in each task of a job."""
 
-    run: Callable[[Any], None]
+    run: Callable[[Any], object]
     settings: Any  # of the run; its `run_dir` names the job to the user
 
     def __call__(self) -> int:
@@ -180,19 +180,31 @@ def _parameters(
         raise InputError(f"{where[1] if where else LAUNCHER}: {cause.splitlines()[0]}") from error
 
 
-def launch(launcher: Launcher, run: Callable[[Any], None], runs: Sequence[Any]) -> None:
+def launch(
+    launcher: Launcher,
+    run: Callable[[Any], object],
+    runs: Sequence[Any],
+    tell: Callable[[Mapping[str, str]], None],
+) -> None:
     """Submit a job for each of `runs` and wait for all of them.
 
-    Raises InputError where one failed, else Stopped where one was stopped. The jobs go on where
-    this process ends.
+    After each, `tell` is told why which have failed, by run_dir. Raises InputError where one
+    failed, else Stopped where one was stopped. The jobs go on where this process ends.
     """
     jobs = launcher.submit([Job(run, settings) for settings in runs])
     for settings, job in zip(runs, jobs, strict=True):
         logger.info("%s is job %s; its log: %s", settings.run_dir, job.job_id, job.paths.stderr)
-    outcomes = [_outcome(settings.run_dir, job) for settings, job in zip(runs, jobs, strict=True)]
-    failed = [text for text in outcomes if isinstance(text, str)]
+    failures: dict[str, str] = {}
+    n_stopped = 0
+    for settings, job in zip(runs, jobs, strict=True):
+        outcome = _outcome(settings.run_dir, job)
+        if isinstance(outcome, str):
+            failures[settings.run_dir] = outcome
+        elif outcome:
+            n_stopped += 1
+        tell(failures)
+    failed = [f"{name}: {why}" for name, why in failures.items()]
     require(not failed, f"{len(failed)} of {len(runs)} jobs failed; {'; '.join(failed)}")
-    n_stopped = sum(status != 0 for status in outcomes)
     if n_stopped:
         raise Stopped(f"{n_stopped} of {len(runs)} jobs stopped early; run again to go on")
 
@@ -205,6 +217,6 @@ def _outcome(name: str, job: Any) -> int | str:
         status = int(max(job.results()))
     except UncompletedJobError as error:
         reason = re.search(r"InputError: (.*)", str(error))
-        return f"{name}: {reason[1] if reason else f'see {job.paths.stderr}'}"
+        return reason[1] if reason else f"see {job.paths.stderr}"
     logger.info("%s: job %s %s", name, job.job_id, "stopped early" if status else "is done")
     return status
