@@ -31,7 +31,10 @@ from transformer.config import (
 LETTERS = str.maketrans("abcdef", "uvwxyz")
 N_UPDATES = 14
 # What the clock or the machine has a say in.
-NOT_COMPARED = ("speed/source_tokens_per_s", "speed/target_tokens_per_s", "memory/gb")
+NOT_COMPARED = (
+    *("speed/source_tokens_per_s", "speed/target_tokens_per_s", "memory/gb"),
+    *("time/minutes", "energy/kwh", "energy/watts"),
+)
 
 
 def write_corpus(folder: Path) -> None:
@@ -75,6 +78,7 @@ def make_settings(corpus: Path, run_dir: Path, cache: Path) -> TrainSettings:
             validate_every=4,
             checkpoint_every=3,
             log_every=5,
+            attention_samples=0,
             keep_last=3,
             metric=Metric.loss,
         ),

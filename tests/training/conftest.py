@@ -80,6 +80,7 @@ def settings(corpus: Path, tmp_path: Path) -> TrainSettings:
             log_every=1,
             keep_last=10,
             metric=Metric.loss,
+            attention_samples=0,
         ),
         run_dir=str(tmp_path / "run"),
         device="cpu",

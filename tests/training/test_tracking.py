@@ -7,17 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
     EventAccumulator,
 )
 
+from transformer.errors import InputError
+from transformer.pictures.attention import Looks
 from transformer.training.curves import Curves
+from transformer.training.display import log_to
+from transformer.training.energy import Energy
 from transformer.training.stream import Position, UpdateBatches
-from transformer.training.tracking import SilentTracker, Tracker, Window, log_to
+from transformer.training.tracking import SilentTracker, Tracker
 from transformer.training.update import UpdateResult
 from transformer.training.validation import SetScores, Validation
+from transformer.training.window import Window
 
 NAN = float("nan")
 # Of each update: labels, nll summed over them, whether it was skipped.
@@ -249,7 +255,8 @@ def test_a_validation_is_logged_with_its_scores(
     assert points(tmp_path / "curves", "validation/chrf") == [(3, 45.25)]
     accumulator = EventAccumulator(str(tmp_path / "curves"))
     accumulator.Reload()
-    assert len(accumulator.Tags()["scalars"]) == 4
+    found_tags = [tag for tag in accumulator.Tags()["scalars"] if tag.startswith("validation/")]
+    assert len(found_tags) == 4
     (event,) = accumulator.Tensors("validation/samples/text_summary")
     assert event.tensor_proto.string_val[0] == b"**a**"
 
@@ -293,6 +300,7 @@ def test_a_silent_tracker_takes_and_tells_nothing(caplog: pytest.LogCaptureFixtu
 def _unopened() -> Tracker:
     tracker = Tracker.__new__(Tracker)
     tracker.window, tracker.n_skipped = Window(), 0
+    tracker.best_scores, tracker.energy = {}, Energy(None)
     return tracker
 
 
@@ -351,3 +359,66 @@ def test_a_log_that_cannot_be_written_is_given_up_with_one_warning(
     assert "train.log is no longer written: No s" in warning.getMessage()
     assert len(caplog.records) == 201, "the other handlers get all"
     assert "Traceback" not in capsys.readouterr().err
+
+
+# Attention, time and energy
+
+
+def looks_of(n: int) -> Looks:
+    weights = np.full((2, 2, n, n), 1 / n, dtype=np.float32)
+    return Looks(["a"] * (n - 1) + ["</s>"], ["b"] * n, weights, weights, weights)
+
+
+def test_each_sentence_that_is_looked_at_is_a_picture(
+    make: Callable[..., Tracker], tmp_path: Path
+) -> None:
+    tracker = make(3)
+    scores = {"a": SetScores(1.5, 20.0, 45.25, "s", ["x"])}
+    for number in (3, 6):
+        tracker.validation(number, Validation.of(scores, 1.5, [looks_of(3), looks_of(5)]), {}, "-")
+    tracker.close()
+    accumulator = EventAccumulator(str(tmp_path / "curves"))
+    accumulator.Reload()
+    for tag in ("validation/attention/1", "validation/attention/2"):
+        assert [event.step for event in accumulator.Images(tag)] == [3, 6]
+
+
+def test_without_what_draws_a_run_goes_on_after_one_line(
+    make: Callable[..., Tracker], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("pictures and pages need matplotlib")
+
+    monkeypatch.setattr("transformer.training.tracking.picture", fail)
+    tracker = make(3)
+    scores = {"a": SetScores(1.5, 20.0, 45.25, "s", ["x"])}
+    for number in (3, 6):
+        tracker.validation(number, Validation.of(scores, 1.5, [looks_of(3)]), {}, "-")
+    lines = [line for line in text_of(caplog) if "matplotlib" in line]
+    assert lines == ["attention is not drawn at validations: pictures and pages need matplotlib"]
+
+
+def test_time_and_energy_go_on_where_an_earlier_process_stopped(tmp_path: Path) -> None:
+    joules = [0.0]
+    first = Tracker(tmp_path, 0, 1, elapsed_s=lambda: 90.0, energy=Energy(lambda: joules[0]))
+    joules[0] = 3.6e6
+    feed(first, 1, 1)
+    state = first.state()
+    first.close()
+    second = Tracker(tmp_path, 1, 1, elapsed_s=lambda: 120.0, energy=Energy(lambda: joules[0]))
+    second.load_state(state)
+    joules[0] += 1.8e6
+    feed(second, 2, 2)
+    second.close()
+    assert points(tmp_path, "time/minutes") == [(1, 1.5), (2, 2.0)]
+    assert [value for _, value in points(tmp_path, "energy/kwh")] == pytest.approx([1.0, 1.5])
+
+
+def test_a_state_from_before_scores_and_energy_were_kept_is_taken_up(
+    make: Callable[..., Tracker],
+) -> None:
+    state = make(1).state()
+    del state["best_scores"], state["kwh"]
+    tracker = make(1, name="other")
+    tracker.load_state(state)
+    assert (tracker.best_scores, tracker.energy.kwh()) == ({}, 0.0)

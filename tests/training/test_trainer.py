@@ -28,7 +28,9 @@ SCALARS = {
     "train/skipped_updates",
     *(f"speed/{name}" for name in ("source_tokens_per_s", "target_tokens_per_s", "padding_share")),
     *(f"validation/{name}" for name in ("loss", "perplexity", "bleu", "chrf")),
+    *(f"final/validation_{name}" for name in ("loss", "bleu", "chrf")),
     "memory/gb",
+    "time/minutes",
 }
 
 
@@ -203,13 +205,22 @@ def test_a_run_with_several_validation_sets_tells_of_each(
 
 
 def test_tensorboard_holds_what_the_manual_names(
-    settings: TrainSettings, events: Callable[[TrainSettings], Any], logged: Logged
+    settings: TrainSettings,
+    change: Change,
+    events: Callable[[TrainSettings], Any],
+    logged: Logged,
 ) -> None:
+    settings = change(settings, training__attention_samples=1)
     train(settings)
     found = events(settings)
     tags = found.Tags()
     assert set(tags["scalars"]) == SCALARS
-    assert tags["tensors"] == ["validation/samples/text_summary"]
+    assert set(tags["tensors"]) == {
+        "validation/samples/text_summary",
+        "_hparams_/session_start_info",
+    }
+    assert tags["images"] == ["validation/attention/1"]
+    assert [event.step for event in found.Images("validation/attention/1")] == [3, 6]
     assert [step for step, _ in logged(settings, "train/loss")] == [1, 2, 3, 4, 5, 6]
     assert [step for step, _ in logged(settings, "validation/bleu")] == [3, 6]
     rates = [rate for _, rate in logged(settings, "train/learning_rate")]
@@ -223,6 +234,15 @@ def test_tensorboard_holds_what_the_manual_names(
     assert text.count("reference: ") == settings.training.n_samples
 
 
+def test_drawing_attention_changes_no_weight(settings: TrainSettings, change: Change) -> None:
+    weights = []
+    for n in (0, 2):
+        changed = change(settings, training__attention_samples=n, run_dir=f"{settings.run_dir}{n}")
+        train(changed)
+        weights.append((find_last(changed) / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
 def test_the_folder_of_a_run_is_that_of_the_design(
     settings: TrainSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,6 +252,8 @@ def test_the_folder_of_a_run_is_that_of_the_design(
     assert {path.name for path in folder.iterdir()} == {
         *(
             "config.yaml",
+            "data.json",
+            "result.json",
             "tokenizer",
             "checkpoints",
             "tensorboard",

@@ -19,9 +19,10 @@ from transformer.model import Transformer
 from transformer.text.dataset import PreparedData, prepare_data
 from transformer.text.tokenizer import BOS_ID, EOS_ID
 from transformer.training.distributed import Processes
-from transformer.training.validation import Validation, Validator, is_better
-from transformer.translation import Translator
+from transformer.training.validation import LEGIBLE, Validation, Validator, is_better
+from transformer.translation import Member, Translator
 from transformer.translation.jobs import Job
+from transformer.translation.looking import fits
 
 Build = Callable[..., Transformer]
 
@@ -211,6 +212,36 @@ def test_validation_leaves_the_generator_of_the_dropout_alone(
     before = torch.get_rng_state()
     validator.validate(model, Precision.fp32, lambda: False)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_first_sentences_that_can_be_are_looked_at(
+    settings: TrainSettings, change: Callable[..., TrainSettings], build_model: Build
+) -> None:
+    settings = change(settings, training__attention_samples=2)
+    data = prepare_data(settings.data, settings.tokenizer, settings.cleaning)
+    model = build_model(torch.float32, data.tokenizers.target.vocab_size, dropout=0.3).train()
+    validator = validator_of(data, settings)
+    blank = replace(validator.requests[0], source=" ")
+    long = replace(blank, source="a " * (2 * LEGIBLE))
+    validator.requests[:0] = [blank, long]
+    looked = validator._look(
+        Translator(
+            [Member(model.eval(), settings)], data.tokenizers, torch.device("cpu"), Precision.fp32
+        )
+    )
+    words = [each.source[:-1] for each in looked]
+    assert words == [request.source.split() for request in validator.requests[2:4]]
+    validator.requests = [blank, replace(blank, source="a " * (LEGIBLE // 4)), long]
+    looking = Translator(
+        [Member(model, settings)], data.tokenizers, validator.device, Precision.fp32
+    )
+    assert len(validator._look(looking)) == 1
+    validator.requests = [blank, long]
+    assert fits(looking, long.source)
+    assert len(validator._look(looking)) == 1
+    validator.processes = Processes(rank=1, count=2)
+    found = Translator([Member(model, settings)], data.tokenizers, validator.device, Precision.fp32)
+    assert validator._look(found) == []
 
 
 def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:

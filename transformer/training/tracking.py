@@ -2,120 +2,27 @@
 
 import logging
 import math
-import resource
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from transformer.training.curves import Curves
-from transformer.training.display import Display, log_to
+from transformer.config import AttentionKind, Metric, TrainSettings
+from transformer.errors import InputError
+from transformer.pictures.attention import Choice, Looks, sizes_of
+from transformer.pictures.heatmaps import as_png, picture
+from transformer.training.curves import Curves, hyperparameters
+from transformer.training.display import Display
+from transformer.training.energy import Energy
 from transformer.training.stream import UpdateBatches
 from transformer.training.update import UpdateResult
-from transformer.training.validation import Scores, Validation
-
-__all__ = ["SilentTracker", "Tracker", "Window", "log_to", "peak_memory"]
+from transformer.training.validation import Scores, Validation, is_better
+from transformer.training.window import Window
 
 logger = logging.getLogger(__name__)
 
-
-class Window:
-    """Sums over the updates since the last log line, of all processes.
-
-    Tensors stay on their device, unread, until somebody asks for the state or the scalars.
-    """
-
-    def __init__(self) -> None:
-        self.n_source_tokens = 0  # without padding, EOS counted
-        self.n_target_tokens = 0
-        self.n_padded_tokens = 0  # of both sides, padding included
-        self.n_pairs: Counter[str] = Counter()  # of each corpus, where there are several
-        self.nll: list[Tensor] = []  # of each update
-        self.skipped: list[Tensor] = []
-        self.n_labels: list[int] = []
-        # Of the window's updates before this process, which say nothing of its speed.
-        self.n_source_before = 0
-        self.n_target_before = 0
-        self.started = time.perf_counter()
-
-    def add(self, work: UpdateBatches, result: UpdateResult) -> None:
-        """Count one update."""
-        self.n_source_tokens += work.n_source_tokens
-        self.n_target_tokens += work.n_target_tokens
-        self.n_padded_tokens += work.n_padded_tokens
-        self.n_pairs.update(work.n_pairs)
-        self.nll.append(result.nll.detach())
-        self.skipped.append(result.skipped.detach())
-        self.n_labels.append(work.n_target_tokens)
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs to log the same loss; waits for the device."""
-        return {
-            "n_source_tokens": self.n_source_tokens,
-            "n_target_tokens": self.n_target_tokens,
-            "n_padded_tokens": self.n_padded_tokens,
-            "n_pairs": dict(self.n_pairs),
-            "nll": _on_cpu(self.nll),
-            "skipped": _on_cpu(self.skipped),
-            "n_labels": list(self.n_labels),
-        }
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state` gave."""
-        self.n_source_tokens = self.n_source_before = state["n_source_tokens"]
-        self.n_target_tokens = self.n_target_before = state["n_target_tokens"]
-        self.n_padded_tokens = state["n_padded_tokens"]
-        self.n_pairs = Counter(state.get("n_pairs", {}))  # absent before corpora were counted
-        self.nll, self.skipped = list(state["nll"]), list(state["skipped"])
-        self.n_labels = list(state["n_labels"])
-
-    def n_skipped(self) -> int:
-        """How many of the updates were skipped; waits for the device."""
-        return int(_on_cpu(self.skipped).sum())
-
-    def loss(self) -> float:
-        """Nats a label over the updates that were not skipped; NaN where there are none."""
-        taken = _on_cpu(self.skipped) == 0
-        n_labels = torch.tensor(self.n_labels, dtype=torch.float64)[taken].sum()
-        return float(_on_cpu(self.nll)[taken].sum() / n_labels)
-
-    def scalars(self, result: UpdateResult) -> dict[str, float]:
-        """What TensorBoard shows of these updates; `result` is the last one's."""
-        seconds = time.perf_counter() - self.started
-        loss = self.loss()
-        real = self.n_source_tokens + self.n_target_tokens
-        n_pairs = self.n_pairs.total()
-        shares = {f"data/share/{name}": n / n_pairs for name, n in self.n_pairs.items()}
-        return shares | {
-            "train/loss": loss,
-            "train/perplexity": math.exp(loss) if loss < 700 else math.inf,
-            "train/learning_rate": result.lr,
-            "train/gradient_norm": float(result.gradient_norm),
-            "speed/source_tokens_per_s": (self.n_source_tokens - self.n_source_before) / seconds,
-            "speed/target_tokens_per_s": (self.n_target_tokens - self.n_target_before) / seconds,
-            "speed/padding_share": 1 - real / self.n_padded_tokens,
-            "memory/gb": peak_memory() / 1e9,
-        }
-
-
-def _on_cpu(values: list[Tensor]) -> Tensor:
-    """float64 [n] of n numbers, which may lie on several devices."""
-    if not values:
-        return torch.zeros(0, dtype=torch.float64)
-    # A stack of each device's values is one copy of them; a copy of each would be many.
-    parts: dict[torch.device, list[int]] = {}
-    for i, value in enumerate(values):
-        parts.setdefault(value.device, []).append(i)
-    gathered = torch.empty(len(values), dtype=torch.float64)
-    for indices in parts.values():
-        gathered[indices] = torch.stack([values[i] for i in indices]).double().cpu()
-    return gathered
+PICTURE_DPI = 90
 
 
 class SilentTracker:
@@ -125,7 +32,13 @@ class SilentTracker:
         """Do nothing."""
 
     def validation(
-        self, number: int, found: Validation, samples: dict[str, list[str]], best: str
+        self,
+        number: int,
+        found: Validation,
+        samples: dict[str, list[str]],
+        best: str,
+        *,
+        due: bool = True,
     ) -> None:
         """Do nothing."""
 
@@ -151,9 +64,24 @@ class SilentTracker:
 class Tracker(SilentTracker):
     """Takes what the trainer tells to the log, the display and TensorBoard."""
 
-    def __init__(self, tensorboard: Path, update: int, log_every: int) -> None:
+    def __init__(
+        self,
+        tensorboard: Path,
+        update: int,
+        log_every: int,
+        *,
+        settings: TrainSettings | None = None,  # to be shown beside the scores
+        elapsed_s: Callable[[], float] | None = None,  # seconds of training
+        energy: Energy | None = None,
+    ) -> None:
         self.log_every = log_every
         self.curves = Curves(tensorboard, update)
+        if settings is not None:
+            self.curves.add_hyperparameters(hyperparameters(settings))
+        self.elapsed_s = elapsed_s
+        self.energy = Energy(None) if energy is None else energy
+        self.best_scores: dict[str, float] = {}  # of any validation so far, by metric
+        self.draws = True  # until what draws is found to be missing
         self.window = Window()
         self.n_skipped = 0  # updates, before the window
         # What `finish` has to tell: the last update, where no line was logged after it.
@@ -184,7 +112,7 @@ class Tracker(SilentTracker):
         scalars = self.window.scalars(result)
         n_skipped = self.window.n_skipped()
         total = {"train/skipped_updates": float(self.n_skipped + n_skipped)}
-        self.curves.add_scalars(scalars | total, number)
+        self.curves.add_scalars(scalars | total | self._spent(), number)
         line = (
             f"update {number}  loss {scalars['train/loss']:.3f}  "
             f"{scalars['speed/target_tokens_per_s']:,.0f} target tokens/s"
@@ -200,10 +128,24 @@ class Tracker(SilentTracker):
             f"  {n_skipped} updates skipped" if n_skipped else "",
         )
 
+    def _spent(self) -> dict[str, float]:
+        """The time and the energy of the training so far."""
+        minutes = {} if self.elapsed_s is None else {"time/minutes": self.elapsed_s() / 60}
+        return minutes | self.energy.scalars()
+
     def validation(
-        self, number: int, found: Validation, samples: dict[str, list[str]], best: str
+        self,
+        number: int,
+        found: Validation,
+        samples: dict[str, list[str]],
+        best: str,
+        *,
+        due: bool = True,
     ) -> None:
-        """Tell of the scores after update `number`; `samples`, by set, are in Markdown."""
+        """Tell of the scores after update `number`; `samples`, by set, are in Markdown.
+
+        What is not `due` is not remembered, for a run that never ended here would not know it.
+        """
         self.best = best
         logger.info("update %d  validation: %s  best %s", number, _shown(found), best)
         self._add_scores("", found, number)
@@ -213,6 +155,34 @@ class Tracker(SilentTracker):
         for name, texts in samples.items():
             end = f"/{name}" if found.parts else ""
             self.curves.add_text(f"validation/samples{end}", "\n\n".join(texts), number)
+        self._add_best(found, number, due=due)
+        self._draw(found.looks, number)
+
+    def _add_best(self, found: Validation, number: int, *, due: bool) -> None:
+        """Add the best of each score so far, of which the tab HParams shows the last."""
+        numbers, best_scores = found.numbers(), dict(self.best_scores)
+        for metric in Metric:
+            value, best = numbers[metric.name], best_scores.get(metric.name, math.nan)
+            if is_better(metric, value, best):
+                best_scores[metric.name] = value
+        self.curves.add_scalars(
+            {f"final/validation_{name}": x for name, x in best_scores.items()}, number
+        )
+        if due:
+            self.best_scores = best_scores
+
+    def _draw(self, found: Sequence[Looks], number: int) -> None:
+        """Add pictures of the last layers' attention to the source."""
+        if not self.draws:
+            return
+        for i, looks in enumerate(found, start=1):
+            try:
+                png = as_png(picture(looks, last_layers(looks)), PICTURE_DPI)
+            except InputError as error:
+                logger.info("attention is not drawn at validations: %s", error)
+                self.draws = False
+                return
+            self.curves.add_image(f"validation/attention/{i}", png, number)
 
     def _add_scores(self, end: str, scores: Scores, number: int) -> None:
         """Add a point to each curve of a validation, whose name ends with `end`."""
@@ -221,12 +191,20 @@ class Tracker(SilentTracker):
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to log what this one would; waits for the device."""
-        return {"window": self.window.state(), "n_skipped": self.n_skipped}
+        return {
+            "window": self.window.state(),
+            "n_skipped": self.n_skipped,
+            "best_scores": dict(self.best_scores),
+            "kwh": self.energy.kwh(),
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take up the state that `state` gave."""
         self.window.load_state(state["window"])
         self.n_skipped = state["n_skipped"]
+        # Both absent before they were kept.
+        self.best_scores = dict(state.get("best_scores", {}))
+        self.energy.load(state.get("kwh", 0.0))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -241,17 +219,16 @@ class Tracker(SilentTracker):
         self.display.close()
 
 
+def last_layers(looks: Looks) -> list[Choice]:
+    """All heads of the last layers that look at the source."""
+    sizes = sizes_of(looks)
+    kinds = (AttentionKind.cross, AttentionKind.encoder)
+    return [Choice(kind, [sizes[kind][0]], range(1, sizes[kind][1] + 1)) for kind in kinds]
+
+
 def _shown(scores: Scores) -> str:
     """The scores of a validation for the log."""
     return (
         f"loss {scores.loss:.3f}  perplexity {scores.perplexity:.2f}  "
         f"BLEU {scores.bleu:.2f}  chrF {scores.chrf:.2f}"
     )
-
-
-def peak_memory() -> float:
-    """The most memory used so far, in bytes: of the GPU where there is one, else of the process."""
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

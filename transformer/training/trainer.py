@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from transformer.config import FaultAction
 from transformer.device import lower_precision
 from transformer.errors import InputError
 from transformer.signals import Signals
+from transformer.training.energy import Energy, find_counter
 from transformer.training.limits import reached, share_done
 from transformer.training.run import RunFolder
 from transformer.training.state import RunState
@@ -25,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 ROLLBACK_FACTOR = 0.5  # of the learning rate, at each rollback
 
+# After each validation that is due it is told the updates done and the value of training.metric;
+# what it gives back, if anything, is why the run ends here.
+Watch = Callable[[int, float], str | None]
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -34,6 +39,7 @@ class TrainingResult:
     update: int  # updates done
     best: float  # value of training.metric
     reason: str  # why it ended
+    pruned: bool = False  # whether its Watch ended it
 
 
 class Trainer:
@@ -47,6 +53,7 @@ class Trainer:
         folder: RunFolder,
         signals: Signals,
         window: dict[str, Any] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.state = state
         self.stream = stream
@@ -58,6 +65,8 @@ class Trainer:
         self.writer = CheckpointWriter(folder, self.config.faults.on_write_error)
         self.tracker: Tracker | SilentTracker = SilentTracker()
         self.window = window  # what earlier processes have not told; None: there were none
+        self.watch = watch
+        self.pruned: str | None = None  # why `watch` ends the run
         self.saved = window is not None  # whether the state has been given to the writer as it is
         self.now_s = state.elapsed_s  # of training, at the latest update, as all processes have it
         self.agreed: list[float] = []  # flags that came with the latest update, if not used yet
@@ -87,7 +96,8 @@ class Trainer:
         finally:
             self.tracker.close()
             self._close_writer()
-        return TrainingResult(self.folder.path, self.number, self._best(), reason)
+        pruned = reason == self.pruned
+        return TrainingResult(self.folder.path, self.number, self._best(), reason, pruned)
 
     def _close_writer(self) -> None:
         """Let the last write end; what has gone wrong before is not hidden by its failure."""
@@ -105,7 +115,14 @@ class Trainer:
         """Tell of the updates from here on, and of those in the window."""
         self.tracker.close()
         if self.processes.is_first:
-            self.tracker = Tracker(self.folder.tensorboard, self.number, self.config.log_every)
+            self.tracker = Tracker(
+                self.folder.tensorboard,
+                self.number,
+                self.config.log_every,
+                settings=self.state.settings,
+                elapsed_s=lambda: self.state.elapsed_s,
+                energy=Energy(find_counter(self.state.updater.device)),
+            )
             if self.window is not None:
                 self.tracker.load_state(self.window)
             if self.state.standing.best is not None:
@@ -163,8 +180,14 @@ class Trainer:
             late = minutes is not None and self.now_s - self.saved_s >= 60 * minutes
             if self.number and (self._is_due(self.config.checkpoint_every) or late):
                 self._save()
+            self._ask_watch()
             self.writer.poll()
-        return self._reached(self.now_s)
+        return self._reached(self.now_s) or self.pruned
+
+    def _ask_watch(self) -> None:
+        """Tell `watch` of the validation after the current update, also of one before a resume."""
+        if self.watch and self.state.metrics and self._is_due(self.config.validate_every):
+            self.pruned = self.watch(self.number, self.state.metrics[self.config.metric.name])
 
     def _flags(self) -> tuple[float, float]:
         """What all processes have to agree on: the time, and the signal that came."""
@@ -221,7 +244,7 @@ class Trainer:
             state.plateau.validated(standing.stale)
             state.set_rate_factor()
         best = self._shown(self._best())
-        self.tracker.validation(self.number, found, self._samples(found), best)
+        self.tracker.validation(self.number, found, self._samples(found), best, due=due)
         if self.processes.is_first:
             for each in self.validator.sets:
                 name = f"valid.{each.name}" if found.parts else "valid"

@@ -2,29 +2,32 @@
 
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from statistics import fmean
 from typing import Any, Self
 
 import torch
 
-from transformer.config import DataConfig, Metric, Precision, SearchConfig, TrainSettings
+from transformer.config import DataConfig, Metric, Precision, SearchConfig, TrainSettings, Unit
 from transformer.device import autocast
 from transformer.errors import require
 from transformer.metrics import bleu, chrf
 from transformer.model import Transformer
+from transformer.pictures.attention import Looks
 from transformer.text.batching import Rows, make_loader, plan_in_order
 from transformer.text.dataset import EncodedSplit, PreparedData, PreparedSet
 from transformer.training.distributed import Processes
 from transformer.training.objective import batch_loss
 from transformer.translation import Member, Request, Translator
+from transformer.translation.looking import fits, look
 from transformer.translation.sets import requests_of
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024  # sentences translated between two looks at whether to give up
+LEGIBLE = 40  # pieces of a sentence whose attention is drawn
 SMALLEST_BATCH = 256  # tokens; where not even that fits, smaller ones are not tried
 
 
@@ -68,9 +71,11 @@ class Validation(Scores):
     """Scores over all validation sets: the loss of all their tokens, else the sets' mean."""
 
     sets: dict[str, SetScores]  # by name
+    # At some sentences, for the first process to show; no part of what the model is worth.
+    looks: Sequence[Looks] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, sets: dict[str, SetScores], loss: float) -> Self:
+    def of(cls, sets: dict[str, SetScores], loss: float, looks: Sequence[Looks] = ()) -> Self:
         """The scores over `sets`, whose tokens have the mean `loss`."""
         found = list(sets.values())
         return cls(
@@ -79,6 +84,7 @@ class Validation(Scores):
             chrf=fmean(each.chrf for each in found),
             signature=", ".join(dict.fromkeys(each.signature for each in found)),
             sets=sets,
+            looks=looks,
         )
 
     @property
@@ -185,11 +191,13 @@ class Validator:
             [Member(model, self.settings)], self.data.tokenizers, self.device, precision
         )
         texts: list[str] = []
+        looks: list[Looks] = []
         losses, failure, full = [0.0] * len(self.sets), "", False
         try:
             texts = self._translate(translator, give_up)
             if not give_up():
                 losses = self._losses(model, precision)
+                looks = self._look(translator)
         except FloatingPointError as error:
             failure = str(error)
         except torch.OutOfMemoryError:
@@ -204,7 +212,21 @@ class Validator:
         if given_up:
             return None
         shares = zip(*self.processes.gather([losses]), strict=True)
-        return self._result(self.processes.gather(texts), [sum(share) for share in shares])
+        return self._result(self.processes.gather(texts), [sum(share) for share in shares], looks)
+
+    def _look(self, translator: Translator) -> list[Looks]:
+        """The attention in the first sentences that make legible pictures, in the first process.
+
+        Where there are none, in the first that the model takes.
+        """
+        n = self.settings.training.attention_samples
+        if not (n and self.processes.is_first):
+            return []
+        found: list[Request] = []
+        for longest in (LEGIBLE, None):
+            fitting = (r for r in self.requests if fits(translator, r.source, longest=longest))
+            found = found or list(islice(fitting, n))
+        return look(translator, found, None, Unit.words, self.search)
 
     def _translate(self, translator: Translator, give_up: Callable[[], bool]) -> list[str]:
         """The translations of this process's share, or the first of them."""
@@ -227,14 +249,15 @@ class Validator:
             "out of memory in a validation: going on with batches of %d", self.search.batch_tokens
         )
 
-    def _result(self, texts: list[str], losses: list[float]) -> Validation:
+    def _result(self, texts: list[str], losses: list[float], looks: list[Looks]) -> Validation:
         """The scores of the translations of all sets, whose references cost `losses` nats."""
         remaining = iter(texts)
         found = {
             each.name: each.scores(list(islice(remaining, len(each.references))), nll)
             for each, nll in zip(self.sets, losses, strict=True)
         }
-        return Validation.of(found, sum(losses) / sum(each.n_labels for each in self.sets))
+        loss = sum(losses) / sum(each.n_labels for each in self.sets)
+        return Validation.of(found, loss, looks)
 
     @torch.no_grad()
     def _losses(self, model: Transformer, precision: Precision) -> list[float]:
