@@ -43,7 +43,6 @@ class StudyConfig:
     pruner: Pruner = Pruner.median
     n_trials_before_pruning: int = 5  # finished ones, before median prunes
     n_updates_before_pruning: int = 0  # of each trial
-    n_jobs: int = 1  # trials at a time; there is no other value
 
     def __post_init__(self) -> None:
         least = {"n_trials": 1, "seed": 0, "n_startup_trials": 0}
@@ -51,10 +50,6 @@ class StudyConfig:
         for name, low in least.items():
             value = getattr(self, name)
             require(value >= low, f"hydra.sweeper.{name}={value} must be at least {low}")
-        require(
-            self.n_jobs == 1,
-            f"hydra.sweeper.n_jobs={self.n_jobs}: trials go one after the other; leave it at 1",
-        )
         owners = {
             "n_startup_trials": ("sampler", Sampler.tpe),
             "n_trials_before_pruning": ("pruner", Pruner.median),

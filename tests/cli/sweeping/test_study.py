@@ -352,7 +352,6 @@ def test_optuna_writes_nothing(
         (["hydra.sweeper.n_trials=x"], "hydra.sweeper.n_trials=x must be a whole number"),
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0 must be at least 1"),
         (["hydra.sweeper.n_trials=1,2"], "the study is one for all trials"),
-        (["hydra.sweeper.n_jobs=2"], "hydra.sweeper.n_jobs=2: trials go one after the other"),
         (["hydra.sweeper.sampler=cmaes"], "must be one of tpe, random, grid"),
         (["hydra/sweeper/sampler=tpe"], "write hydra.sweeper.sampler=NAME"),
         (["hydra.sweeper.direction=minimize"], "goes against training.metric=bleu"),

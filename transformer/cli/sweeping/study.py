@@ -264,7 +264,6 @@ def _check(config: StudyConfig, space: Sequence[Dimension], base: TrainSettings)
             config.sampler is not Sampler.grid or bool(each.texts),
             f"{each.key}: hydra.sweeper.sampler=grid takes choice(…) and range(…), no interval",
         )
-    require(config.n_jobs == 1, "trials go one after the other")
     metric = base.training.metric
     asked = config.direction
     require(

@@ -6,8 +6,9 @@ from transformer.config import flatten, to_mapping
 from transformer.config import shown as as_written
 from transformer.errors import InputError
 from transformer.evaluation.page.runs import Run
-from transformer.evaluation.page.subject import Scored, Subject, shown
+from transformer.evaluation.page.subject import Scored, Subject
 from transformer.evaluation.page.translated import TranslatedSet
+from transformer.evaluation.results import shown
 from transformer.metrics import Paired, compare, score_sentences
 from transformer.pictures.curves import difference_histogram
 from transformer.pictures.page import Section

@@ -3,7 +3,8 @@
 from statistics import fmean
 from typing import Any
 
-from transformer.evaluation.page.subject import Scored, Subject, shown, signatures
+from transformer.evaluation.page.subject import Scored, Subject, signatures
+from transformer.evaluation.results import shown
 from transformer.evaluation.run import RESULT
 from transformer.pictures.page import Section
 from transformer.pictures.parts import Parts

@@ -16,7 +16,7 @@ from transformer.evaluation.analysis import (
 from transformer.evaluation.page.runs import Run
 from transformer.evaluation.page.translated import TranslatedSet
 from transformer.metrics import Score, score_corpus
-from transformer.text.cleaning import language_of
+from transformer.text.cleaning import has_spaces
 
 NO_TRANSLATIONS = (
     "There are no translations that can be compared with references; Scores says what is missing."
@@ -44,7 +44,7 @@ class Scored:
     @property
     def by_characters(self) -> bool:
         """Whether the language has no spaces, so that its texts differ in characters."""
-        return language_of(self.text.language) in ("zh", "ja")
+        return not has_spaces(self.text.language)
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,6 @@ class Subject:
             if match is not None:
                 found.append((run, match))
         return found
-
-
-def shown(score: Score) -> str:
-    """A score with half its interval of 95 %, where there is one."""
-    margin = "" if score.margin is None else f" ± {score.margin:.2f}"
-    return f"{score.value:.2f}{margin}"
 
 
 def signatures(groups: Sequence[tuple[str, Sequence[Score]]]) -> list[tuple[str, str]]:
