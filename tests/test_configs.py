@@ -4,6 +4,7 @@ import ast
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -58,15 +59,26 @@ def data_chosen(file: Path) -> str:
     return "phrasebook"
 
 
+@cache
+def composer_of(name: str) -> Composer:
+    """That of a command, which keeps what it has composed without overrides."""
+    return Composer(name, COMMANDS[name].settings)
+
+
+@cache
+def groups_of(name: str) -> frozenset[str]:
+    """The groups of a command."""
+    return frozenset(composer_of(name).compose([]).groups)
+
+
 def test_each_command_has_its_file_and_each_file_its_command() -> None:
     assert {file.stem for file in CONFIGS.glob("*.yaml")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_composes(name: str) -> None:
-    command = COMMANDS[name]
-    settings = Composer(name, command.settings).settings(COMPLETION.get(name, []))
-    assert type(settings) is command.settings
+    settings = composer_of(name).settings(COMPLETION.get(name, []))
+    assert type(settings) is COMMANDS[name].settings
 
 
 @pytest.mark.parametrize("file", GROUP_FILES, ids=name_of)
@@ -74,8 +86,7 @@ def test_a_group_composes_with_every_command_that_has_it(file: Path) -> None:
     group, option = name_of(file).split("/")
     data = data_chosen(file) if group == "experiment" else option
     completion = COMPLETION.get(f"data/{data}", [])
-    composers = [Composer(name, command.settings) for name, command in COMMANDS.items()]
-    users = [each for each in composers if group in each.compose([]).groups]
+    users = [composer_of(name) for name in COMMANDS if group in groups_of(name)]
     assert users
     for composer in users:
         of_command = COMPLETION.get(composer.name, [])
@@ -96,7 +107,9 @@ def test_a_documented_command_composes(line: str) -> None:
     words = shlex.split(line.rpartition("| ")[2], comments=True)
     arguments = parser().parse_intermixed_args(words[1:])
     command = COMMANDS[arguments.command]
-    composer = Composer(command.name, command.settings, arguments.config_dir)
+    folder = arguments.config_dir
+    own = Composer(command.name, command.settings, folder) if folder else None
+    composer = own or composer_of(command.name)
     assert (plan if arguments.multirun else single)(composer, arguments.overrides)
 
 
@@ -145,16 +158,17 @@ def test_yaml_of_a_command_holds_its_defaults_list_only() -> None:
         assert list(content(CONFIGS / f"{name}.yaml")) == ["defaults"]
 
 
-def attributes_read() -> set[str]:
+@cache
+def attributes_read() -> frozenset[str]:
     """The names of all attributes that the code reads, checks of settings left out."""
-    return {
+    return frozenset(
         node.attr
         for file in (ROOT / "transformer").rglob("*.py")
         for node in nodes_but_checks(
             ast.parse(file.read_text(encoding="utf-8")), is_config="config" in file.parts
         )
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
-    }
+    )
 
 
 def nodes_but_checks(node: ast.AST, *, is_config: bool) -> Iterator[ast.AST]:

@@ -16,7 +16,7 @@ MOST_LOST = 2 * 3
 
 @pytest.mark.parametrize(
     ("n_kills", "seed"),
-    [(12, 1), pytest.param(60, 2, marks=pytest.mark.slow)],
+    [(6, 1), pytest.param(60, 2, marks=pytest.mark.slow)],
 )
 def test_a_run_killed_again_and_again_is_bit_for_bit_one_never_killed(
     n_kills: int, seed: int, record_property: Callable[[str, object], None]

@@ -136,8 +136,15 @@ def gradients(settings: TrainSettings, folder: Path, *, count: int, n: int) -> l
     return [torch.load(folder / f"gradients.{rank}") for rank in range(count)]
 
 
-@pytest.mark.parametrize("shard", [False, True], ids=["replicated", "sharded"])
-@pytest.mark.parametrize("packing", [False, True], ids=["padded", "packed"])
+@pytest.mark.parametrize(
+    ("packing", "shard"),
+    [
+        pytest.param(False, False, id="padded-replicated"),
+        pytest.param(True, True, id="packed-sharded"),
+        pytest.param(False, True, id="padded-sharded", marks=pytest.mark.slow),
+        pytest.param(True, False, id="packed-replicated", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_have_the_gradient_of_one_that_accumulates(
     settings: TrainSettings, change: Change, tmp_path: Path, packing: bool, shard: bool
 ) -> None:
